@@ -1,0 +1,1 @@
+"""Every message on every wire: the v1 schema and its codecs, RecordIO, and the link between agents and their master."""
