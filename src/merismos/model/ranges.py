@@ -125,11 +125,8 @@ def _merge(one: tuple[int, ...], two: tuple[int, ...], needed: int) -> tuple[int
 
 
 def _complement(bounds: tuple[int, ...]) -> tuple[int, ...]:
-    first = 1 if bounds[0] == 0 else 0
-    last = len(bounds) - (1 if bounds[-1] == NUMBER_MAX + 1 else 0)
-    opening = () if first else (0,)
-    closing = () if last < len(bounds) else (NUMBER_MAX + 1,)
-    return opening + bounds[first:last] + closing
+    """Return the bounds of all other numbers, for `_merge` only: at the ends there may be ranges of no length."""
+    return (0, *bounds, NUMBER_MAX + 1)
 
 
 EMPTY_RANGES: Final = Ranges()

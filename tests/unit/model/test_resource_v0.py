@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from merismos.model.identity import IdentityKey, identity_of
+from merismos.model.identity import Disk, DiskSource, IdentityKey, identity_of
 from merismos.model.rejection import Rejection
 from merismos.model.resource_notation import parse_resources
 from merismos.model.resource_v0 import reserved_to_v0, to_v0
@@ -43,3 +43,9 @@ def test_revocable_resources_have_names_of_their_own() -> None:
     revocable = resources_of([(identity_of(IdentityKey("cpus", "SCALAR", revocable=True)), 1500)])
     total = to_v0(res("cpus:1") + revocable)
     assert (total["cpus"], total["cpus_revocable"]) == (1.0, 1.5)
+
+
+def test_a_shared_volume_counts_once_and_two_mounted_disks_twice() -> None:
+    mount = IdentityKey("disk", "SCALAR", disk=Disk(DiskSource("MOUNT")), whole=10_000)
+    volume = IdentityKey("disk", "SCALAR", disk=Disk(None, "v"), shared=True, whole=5_000)
+    assert to_v0(resources_of([(identity_of(mount), 2), (identity_of(volume), 3)]))["disk"] == 25.0

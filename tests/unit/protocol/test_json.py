@@ -10,6 +10,7 @@ import pytest
 from merismos.protocol import json
 from merismos.protocol.errors import DecodeError, EncodeError
 from merismos.protocol.v1 import agent, executor, master, mesos, scheduler
+from merismos.protocol.v1.message import Message
 
 
 def fields(text: str) -> mesos.FrameworkInfo:
@@ -17,7 +18,7 @@ def fields(text: str) -> mesos.FrameworkInfo:
     return json.decode(mesos.FrameworkInfo, b'{"user":"u","name":"n",%b}' % text.encode())
 
 
-def refusal(message: type[mesos.Message], data: bytes) -> str:
+def refusal(message: type[Message], data: bytes) -> str:
     with pytest.raises(DecodeError) as raised:
         json.decode(message, data)
     return str(raised.value)
@@ -87,7 +88,7 @@ def test_unset_fields_and_empty_lists_are_left_out() -> None:
         ),
     ],
 )
-def test_a_field_with_an_explicit_default_is_always_written(message: mesos.Message, written: bytes) -> None:
+def test_a_field_with_an_explicit_default_is_always_written(message: Message, written: bytes) -> None:
     assert json.encode(message) == written
 
 
@@ -281,18 +282,18 @@ def test_a_buffer_of_any_kind_is_read() -> None:
         ),
         (
             b'{"subscribe":{"framework_info":{"user":"u","name":"n","failover_timeout":"abc"}}}',
-            "Failed to convert JSON into Call protobuf: Failed to parse 'abc' as a JSON number for field "
-            "'failover_timeout': syntax error at line 1 near: abc",
+            ("Failed to convert JSON into Call protobuf: Failed to parse 'abc' as a JSON number for field "
+            "'failover_timeout': syntax error at line 1 near: abc"),
         ),
         (
             b'{"subscribe":{"framework_info":{}},"kill":{}}',
-            "Failed to convert JSON into Call protobuf: Missing required fields: "
-            "subscribe.framework_info.user, subscribe.framework_info.name, kill.task_id",
+            ("Failed to convert JSON into Call protobuf: Missing required fields: "
+            "subscribe.framework_info.user, subscribe.framework_info.name, kill.task_id"),
         ),
         (
             b'{"accept":{"operations":[{"type":"LAUNCH","launch":{"task_infos":[{"name":"n"}]}}]}}',
-            "Failed to convert JSON into Call protobuf: Missing required fields: "
-            "accept.operations[0].launch.task_infos[0].task_id, accept.operations[0].launch.task_infos[0].agent_id",
+            ("Failed to convert JSON into Call protobuf: Missing required fields: "
+            "accept.operations[0].launch.task_infos[0].task_id, accept.operations[0].launch.task_infos[0].agent_id"),
         ),
     ],
 )  # fmt: skip

@@ -10,6 +10,7 @@ import pytest
 from merismos.protocol import protobuf
 from merismos.protocol.errors import DecodeError, EncodeError
 from merismos.protocol.v1 import agent, master, mesos, quota, scheduler
+from merismos.protocol.v1.message import Message
 
 # A scheduler's SUBSCRIBED, HEARTBEAT and a small offer, written out by hand from the field numbers.
 HEARTBEAT = b"\x08\x08"
@@ -17,7 +18,7 @@ SUBSCRIBED = b"\x08\x01\x12\x0e" + b"\x0a\x03\x0a\x01f" + b"\x11" + struct.pack(
 OFFERS = b"\x08\x02\x1a\x13\x0a\x11" + b"\x0a\x03\x0a\x01o" + b"\x12\x03\x0a\x01f" + b"\x1a\x03\x0a\x01a" + b"\x22\x00"
 
 
-def refusal(message: type[mesos.Message], data: bytes) -> str:
+def refusal(message: type[Message], data: bytes) -> str:
     with pytest.raises(DecodeError) as raised:
         protobuf.decode(message, data)
     return str(raised.value)

@@ -133,8 +133,10 @@ def test_members_named_like_a_view_are_ignored() -> None:
         (b'{"type":2}', "Failed to convert JSON into Call protobuf: Not expecting a JSON number for field 'type'"),
         (
             launch(b'{"name":"n"}'),
-            "Failed to convert JSON into Call protobuf: Missing required fields: "
-            "accept.operations[0].launch.task_infos[0].task_id, accept.operations[0].launch.task_infos[0].agent_id",
+            (
+                "Failed to convert JSON into Call protobuf: Missing required fields: "
+                "accept.operations[0].launch.task_infos[0].task_id, accept.operations[0].launch.task_infos[0].agent_id"
+            ),
         ),
         (
             accept(b'{"type":"LAUNCH_GROUP","launch_group":{"task_group":{}}}'),

@@ -1,0 +1,1 @@
+"""What Merismos costs: rows of CPU per item, each beside a bare floor measured in the same run."""

@@ -1,0 +1,131 @@
+"""`python -m benchmarks`: run every row, print the table, and write it to `benchmarks/RESULTS.md` with its conditions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from benchmarks import allocator, real, wire
+from benchmarks.limits import raise_file_limit
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+
+
+class Row(NamedTuple):
+    """One line of the table; `value` and `reach` in `unit`, `floor` None where nothing bare compares."""
+
+    name: str
+    value: float
+    unit: str
+    reach: str
+    floor: float | None = None
+    note: str = ""
+
+    def line(self) -> str:
+        """Return the row as Markdown."""
+        floor = "" if self.floor is None else f"{self.floor:.1f}"
+        ratio = "" if not self.floor else f"{self.value / self.floor:.1f}"
+        return f"| {self.name} | {self.value:.1f} {self.unit} | {floor} | {ratio} | {self.reach} | {self.note} |"
+
+
+def _life(name: str, agents: int, mode: str, tasks: int, reach: str, **options: object) -> Row:
+    seen = wire.both(agents, mode, {"frameworks": 10, "tasks": tasks, **options})
+    return Row(name, seen["cpu_us"], "µs/task", reach, seen["floor_us"], f"{seen['tasks_s']:.0f} tasks/s")
+
+
+def task_lives() -> list[Row]:
+    """A task's life through the master, saturated, and with one call in flight."""
+    return [
+        _life("launch + RUNNING + acknowledged, 100 agents", 100, "running", 40000, "50"),
+        _life("the same with FINISHED, both acknowledged", 100, "finished", 40000, "75"),
+        _life("the same with FINISHED, 5,000 agents", 5000, "finished", 40000, "100"),
+        _life("with FINISHED, one call in flight", 100, "finished", 10000, "3 x floor", one_at_a_time=True),
+    ]
+
+
+def latencies() -> list[Row]:
+    """What one waits for when nothing else is going on."""
+    with wire.master_process() as (pid, port):
+        idle = wire.measure(pid, port, 1, "starting", {"frameworks": 2, "tasks": 400, "idle": True})
+    with wire.master_process("--allocation_interval=1secs") as (pid, port):
+        chain = wire.measure(pid, port, 1, "running", {"frameworks": 202, "tasks": 200, "chain": True})
+    return [
+        Row("ACCEPT to TASK_RUNNING, idle, p50", idle["p50_ms"], "ms", "1"),
+        Row("ACCEPT to TASK_RUNNING, idle, p99", idle["p99_ms"], "ms", "5"),
+        Row("freed to offered to another, idle, p50", chain["p50_ms"], "ms", ""),
+        Row("freed to offered to another, idle, p99", chain["p99_ms"], "ms", "10"),
+    ]
+
+
+def memory() -> list[Row]:
+    """What the master holds for a running task, and for an agent."""
+    tasks, agents, crowd = 50000, 100, 2000
+    with wire.master_process() as (pid, port):
+        per_task = wire.measure(pid, port, agents, "running", {"frameworks": 10, "tasks": tasks})["rss_per_task"]
+    per_agent = wire.memory_per_agent(crowd, frameworks=1000)
+    return [
+        Row("memory per running task of 700 bytes", per_task / 1000, "kB", "1.5"),
+        Row("memory per agent, 1,000 frameworks known", per_agent / 1000, "kB", "15"),
+    ]
+
+
+def cycles() -> list[Row]:
+    """Allocation cycles inside one process."""
+    return [
+        Row(row["name"], row["value"], row["unit"], str(row["reach"]), row.get("floor"), row.get("note", ""))
+        for row in allocator.rows()
+    ]
+
+
+def processes() -> list[Row]:
+    """Real processes through master, agent and supervisor."""
+    seen = real.tasks_per_second(3000)
+    return [Row("real processes (`true`) through the whole stack", seen["tasks_s"], "tasks/s", "500", None, seen["note"])]
+
+
+SECTIONS: dict[str, Callable[[], list[Row]]] = {
+    "life": task_lives,
+    "latency": latencies,
+    "memory": memory,
+    "allocation": cycles,
+    "processes": processes,
+}
+
+
+def conditions() -> str:
+    """Return what the figures were measured on."""
+    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "?")
+    return (
+        f"CPython {platform.python_version()}, {os.cpu_count()} cores of {model}, Linux {platform.release()}; master, load and "
+        "simulated agents are separate processes on one machine; CPU is the master's own (schedstat), setup included."
+    )
+
+
+def main() -> None:
+    """Run the sections named (all without one), print each row as it comes, write RESULTS.md when all were run."""
+    parser = argparse.ArgumentParser(description="measure Merismos")
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []])
+    parser.add_argument("--json", action="store_true", help="print rows as JSON")
+    options = parser.parse_args()
+    raise_file_limit()
+    head = ["| row | measured | floor | ratio | reach | note |", "|---|---|---|---|---|---|"]
+    lines: list[str] = []
+    for name in options.sections or SECTIONS:
+        for row in SECTIONS[name]():
+            sys.stdout.write((json.dumps(row._asdict()) if options.json else row.line()) + "\n")
+            sys.stdout.flush()
+            lines.append(row.line())
+    if not options.sections:
+        text = f"# Results\n\nConditions: {conditions()}\n\n" + "\n".join(head + lines) + "\n\n"
+        notes = RESULTS.read_text().partition("## Notes")[2] if RESULTS.exists() else "\n"
+        RESULTS.write_text(text + "## Notes" + notes)
+
+
+if __name__ == "__main__":
+    main()

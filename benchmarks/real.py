@@ -1,0 +1,44 @@
+"""Real processes through the whole stack: master, agent, supervisor, and `true` a few thousand times."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+import urllib.request
+from typing import Any
+
+from benchmarks.limits import cpu_s
+from benchmarks.wire import HOST, line_of, master_process, process
+
+RESOURCES = "cpus:100000;mem:100000000;disk:1000000;ports:[31000-32000]"
+READY_S_MAX = 20.0
+
+
+def wait_for_agent(port: int) -> None:
+    """Wait until the master counts one active agent."""
+    until = time.monotonic() + READY_S_MAX
+    while time.monotonic() < until:
+        with urllib.request.urlopen(f"http://{HOST}:{port}/metrics/snapshot", timeout=5) as answer:
+            if json.load(answer)["master/slaves_active"]:
+                return
+        time.sleep(0.05)
+    raise SystemExit("the agent did not register")
+
+
+def tasks_per_second(tasks: int) -> dict[str, Any]:
+    """Run `true` so many times; return the rate and where the CPU went.
+
+    Units: CPU in ms a task; the processes of the tasks themselves not counted.
+    """
+    with tempfile.TemporaryDirectory() as folder, master_process() as (master_pid, port):
+        argv = (f"--master={HOST}:{port}", "--ip=127.0.0.1", "--port=0", f"--work_dir={folder}", f"--resources={RESOURCES}")
+        with process("merismos.daemons.agent", *argv, "--log_level=WARNING") as agent:
+            wait_for_agent(port)
+            before = cpu_s(master_pid), cpu_s(agent.pid)
+            options = {"frameworks": 4, "tasks": tasks, "final": "TASK_FINISHED", "limit_s": 120}
+            with process("benchmarks.load", HOST, str(port), json.dumps(options)) as load:
+                seen = json.loads(line_of(load))
+                used = [cpu_s(pid) - at for pid, at in zip((master_pid, agent.pid), before, strict=True)]
+    note = f"CPU a task: master {used[0] / tasks * 1e3:.2f} ms, agent {used[1] / tasks * 1e3:.2f} ms"
+    return {"tasks_s": tasks / seen["elapsed_s"], "note": note}

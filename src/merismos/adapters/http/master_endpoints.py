@@ -1,0 +1,205 @@
+"""All endpoints of a master but the fast lane's, by path.
+
+Rules: reads of records need a master that answers calls; `/health`, `/version`, `/flags`, `/metrics*`, `/redirect`, `/files/*` and
+the page at `/` don't.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
+
+import msgspec
+from aiohttp import hdrs, web
+
+from merismos.adapters.http import files as files_endpoints
+from merismos.adapters.http.heads import Head
+from merismos.adapters.http.negotiation import media_for, media_of
+from merismos.adapters.http.operator import NOT_IMPLEMENTED, OperatorEndpoint, require_leader
+from merismos.adapters.http.prometheus import exposition
+from merismos.adapters.http.sinks import SlowCaller
+from merismos.adapters.http.slow import Endpoint, Handler, Refused, body_of, reply, send_slices
+from merismos.core.master.views import metrics, v0
+from merismos.protocol import json
+from merismos.protocol.errors import DecodeError
+from merismos.protocol.v1 import master as operator
+from merismos.protocol.v1 import mesos
+
+if TYPE_CHECKING:
+    from merismos.adapters.http.gate import Gate
+    from merismos.adapters.http.scheduler import SchedulerEndpoint
+
+UNGATED = frozenset({"/version", "/flags"})
+CHANGES = ("/reserve", "/unreserve", "/create-volumes", "/destroy-volumes", "/machine/down", "/machine/up")
+READS_AND_CHANGES = {"/weights": "PUT", "/quota": "POST", "/maintenance/schedule": "POST"}
+_ENCODER = msgspec.json.Encoder()
+SystemMetrics = Callable[[], Mapping[str, float]]
+
+
+class MasterEndpoints:
+    """The slow lane of a master."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        reads: v0.Reads,
+        operators: OperatorEndpoint,
+        schedulers: SchedulerEndpoint,
+        files: files_endpoints.Files,
+        pages: Path,
+        system_metrics: SystemMetrics,
+    ) -> None:
+        self._gate = gate
+        self._reads = reads
+        self._operators = operators
+        self._schedulers = schedulers
+        self._files = files
+        self._pages = pages
+        self._system_metrics = system_metrics
+
+    def table(self) -> dict[str, Endpoint]:
+        """Return every endpoint by its path."""
+        found: dict[str, Endpoint] = {path: Endpoint(self._read(path, view)) for path, view in v0.ROUTES.items()}
+        found |= {path: Endpoint(self._changed_not, ("POST",)) for path in CHANGES}
+        found |= files_endpoints.endpoints(self._files)
+        found |= {
+            "/": Endpoint(self._page, ("GET", "HEAD")),
+            "/static": Endpoint(self._static, ("GET", "HEAD")),
+            "/api/v1": Endpoint(self._operators.serve),
+            "/api/v1/scheduler": Endpoint(self._scheduler),
+            "/flags": Endpoint(self._flags),
+            "/health": Endpoint(_health),
+            "/link": Endpoint(_link),
+            "/metrics": Endpoint(self._prometheus, ("GET", "HEAD")),
+            "/metrics/snapshot": Endpoint(self._metrics),
+            "/redirect": Endpoint(self._redirect),
+            "/system/stats.json": Endpoint(self._stats),
+            "/teardown": Endpoint(self._teardown, ("POST",)),
+        }
+        return found
+
+    def _read(self, path: str, view: Callable[[v0.Reads, Mapping[str, str], float], Iterator[bytes]]) -> Handler:
+        changing = READS_AND_CHANGES.get(path)
+
+        async def read(request: web.Request) -> web.StreamResponse:
+            if path not in UNGATED:
+                require_leader(self._gate, request)
+            if changing is not None and request.method not in {"GET", "HEAD"}:
+                return await self._change(path, request)
+            query = await _query_of(request)
+            return await send_slices(request, view(self._reads, query, time.monotonic()))
+
+        return read
+
+    async def _change(self, path: str, request: web.Request) -> web.StreamResponse:
+        if path != "/weights":
+            return await self._changed_not(request)
+        text = (await body_of(request)).decode(errors="replace")
+        wrapped = b'{"type":"UPDATE_WEIGHTS","update_weights":{"weight_infos":%b}}' % text.encode()
+        try:
+            call = json.decode(operator.Call, wrapped)
+        except DecodeError as error:
+            reason = str(error).partition(": ")[2].replace("update_weights.weight_infos.", "")
+            raise Refused(400, f"Failed to convert weights JSON array to protobuf '{text}': {reason}") from None
+        return await self._operators.change(request, call)
+
+    async def _changed_not(self, request: web.Request) -> web.StreamResponse:
+        require_leader(self._gate, request)
+        raise Refused(501, f"{NOT_IMPLEMENTED} {request.path} can't be changed in this version.")
+
+    async def _teardown(self, request: web.Request) -> web.StreamResponse:
+        require_leader(self._gate, request)
+        form = parse_qs((await body_of(request)).decode(errors="replace"))
+        framework_id = form.get("frameworkId", [""])[0]
+        if not framework_id:
+            raise Refused(400, "Missing 'frameworkId' query parameter in the request body")
+        call = operator.Call(
+            type=operator.Call_Type.TEARDOWN,
+            teardown=operator.Call_Teardown(framework_id=mesos.FrameworkID(value=framework_id)),
+        )
+        return await self._operators.change(request, call)
+
+    async def _scheduler(self, request: web.Request) -> web.StreamResponse:
+        """Serve a scheduler's call on a connection that asked for something else before."""
+        head = Head(request.method, request.raw_path)
+        head.content_type = request.headers.get(hdrs.CONTENT_TYPE)
+        head.media = media_of(head.content_type or "")
+        head.accept = media_for(request.headers.get(hdrs.ACCEPT))
+        head.stream_id = request.headers.get("Mesos-Stream-Id")
+        caller = SlowCaller(head.accept)
+        self._schedulers.serve(head, await body_of(request), caller)
+        return await caller.response(request)
+
+    async def _flags(self, request: web.Request) -> web.StreamResponse:
+        return await send_slices(request, _json({"flags": dict(self._reads.flags)}))
+
+    async def _metrics(self, request: web.Request) -> web.StreamResponse:
+        return await send_slices(request, _json(self._all_metrics()))
+
+    async def _prometheus(self, request: web.Request) -> web.StreamResponse:  # noqa: ARG002 - a handler's signature
+        return reply(200, exposition(self._all_metrics()), "text/plain; version=0.0.4; charset=utf-8")
+
+    async def _stats(self, request: web.Request) -> web.StreamResponse:
+        system = self._system_metrics()
+        names = {"load_15min": "avg_load_15min", "load_1min": "avg_load_1min", "load_5min": "avg_load_5min"}
+        bare = {name.removeprefix("system/"): value for name, value in system.items()}
+        return await send_slices(request, _json({names.get(name, name): value for name, value in sorted(bare.items())}))
+
+    def _all_metrics(self) -> dict[str, float]:
+        found = dict(metrics.snapshot(self._reads.master, time.monotonic())) if self._gate.open else {}
+        return dict(sorted({**found, **self._system_metrics()}.items()))
+
+    async def _redirect(self, request: web.Request) -> web.StreamResponse:  # noqa: ARG002 - a handler's signature
+        master = self._reads.master
+        leader = f"{master.hostname}:{master.port}" if self._gate.leads else self._gate.leader
+        if not leader:
+            raise Refused(503, "No leader elected")
+        raise Refused(307, headers={hdrs.LOCATION: f"//{leader}"})
+
+    async def _page(self, request: web.Request) -> web.StreamResponse:  # noqa: ARG002 - a handler's signature
+        return await _file(self._pages / "index.html")
+
+    async def _static(self, request: web.Request) -> web.StreamResponse:
+        name = request.path.partition("/static/")[2].rstrip("/")
+        wanted = (self._pages / name).resolve()
+        if not name or not wanted.is_relative_to(self._pages.resolve()):
+            raise Refused(404, "404 Not Found.")
+        return await _file(wanted)
+
+
+async def _health(request: web.Request) -> web.StreamResponse:  # noqa: ARG001 - a handler's signature
+    return reply(200)
+
+
+async def _link(request: web.Request) -> web.StreamResponse:  # noqa: ARG001 - a handler's signature
+    return reply(
+        426, "Agents ask for an upgrade here: Upgrade: merismos-link/1", headers={hdrs.UPGRADE: "merismos-link/1"}
+    )
+
+
+async def _file(path: Path) -> web.StreamResponse:
+    try:
+        data = await asyncio.to_thread(path.read_bytes)
+    except OSError:
+        raise Refused(404, "404 Not Found.") from None
+    content_type = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+    return reply(200, data, content_type)
+
+
+async def _query_of(request: web.Request) -> dict[str, str]:
+    """Return the parameters in the query, and in a posted form."""
+    query = dict(request.query)
+    if request.method == "POST":
+        form = parse_qs((await body_of(request)).decode(errors="replace"))
+        query |= {name: values[0] for name, values in form.items()}
+    return query
+
+
+def _json(value: object) -> Iterator[bytes]:
+    data = _ENCODER.encode(value)
+    yield data if data.isascii() else json.to_ascii(data)

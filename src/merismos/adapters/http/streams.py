@@ -1,0 +1,61 @@
+"""An event stream: RecordIO records in HTTP chunks, one record a chunk, in the encoding that the client asked for.
+
+Rules: what is sent after the end, or after the client went, is dropped. A stream is lost once, by whichever side ends first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from merismos.adapters.http.negotiation import Media
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Sink(Protocol):
+    """The connection under a stream."""
+
+    def send_record(self, record: bytes) -> None:
+        """Send one record as one HTTP chunk, with all else of this loop turn."""
+        ...
+
+    def end_stream(self) -> None:
+        """Send the last chunk."""
+        ...
+
+
+def recordio(record: bytes) -> bytes:
+    """Return a record with its length before it."""
+    return b"%d\n%b" % (len(record), record)
+
+
+class EventStream:
+    """One open stream of a scheduler or an operator."""
+
+    __slots__ = ("_on_lost", "_sink", "json", "media", "open", "token")
+
+    def __init__(self, token: int, media: Media, sink: Sink, on_lost: Callable[[EventStream], None]) -> None:
+        self.token = token
+        self.media = media
+        self.json = media is Media.JSON
+        self.open = True
+        self._sink = sink
+        self._on_lost = on_lost
+
+    def send(self, record: bytes) -> None:
+        """Send one record."""
+        if self.open:
+            self._sink.send_record(record)
+
+    def end(self) -> None:
+        """End the stream, after what was sent on it."""
+        if self.open:
+            self.open = False
+            self._sink.end_stream()
+
+    def lost(self) -> None:
+        """Learn that the client is gone."""
+        if self.open:
+            self.open = False
+            self._on_lost(self)

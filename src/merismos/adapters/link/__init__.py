@@ -1,0 +1,1 @@
+"""The link between agents and their master: the two ends of one TCP connection."""

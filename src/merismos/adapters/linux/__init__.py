@@ -1,0 +1,1 @@
+"""What only Linux has: its files under /proc and /sys."""

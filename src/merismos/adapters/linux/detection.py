@@ -1,0 +1,86 @@
+"""What a machine has, as an agent offers it, and where it is.
+
+Rules: Mesos' own: all CPUs; memory less 1 GB, or half of it where there are less than 2 GB; disk less 5 GB, or half where there
+are less than 10 GB; ports 31000 to 32000. A resource that is given is never detected. Works wherever Python does: what a
+system can't tell is left out, and an operator gives it by --resources.
+Units: MB (2**20 bytes), as in Mesos.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from pathlib import Path
+
+MEM_RESERVE_MB = 1024
+DISK_RESERVE_MB = 5 * 1024
+PORTS = "[31000-32000]"
+_MB = 1 << 20
+
+
+def detect_cpus() -> int:
+    """Return the number of CPUs."""
+    return os.cpu_count() or 1
+
+
+def memory_bytes() -> int:
+    """Return the machine's memory; zero where the system doesn't tell."""
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return 0
+
+
+def detect_mem_mb() -> int:
+    """Return the memory for tasks."""
+    return less_reserve(memory_bytes() // _MB, MEM_RESERVE_MB)
+
+
+def detect_disk_mb(work_dir: str) -> int:
+    """Return the disk space for tasks on the file system of the work directory."""
+    path = Path(work_dir)
+    while not path.exists():
+        path = path.parent
+    return less_reserve(shutil.disk_usage(path).total // _MB, DISK_RESERVE_MB)
+
+
+def less_reserve(total_mb: int, reserve_mb: int) -> int:
+    """Return what is left for tasks."""
+    return total_mb - reserve_mb if total_mb >= 2 * reserve_mb else total_mb // 2
+
+
+def detect_missing(given: set[str], work_dir: str) -> str:
+    """Return what `given` doesn't name, in the notation of --resources."""
+    detected = []
+    if "cpus" not in given:
+        detected.append(f"cpus:{detect_cpus()}")
+    if "mem" not in given and detect_mem_mb():
+        detected.append(f"mem:{detect_mem_mb()}")
+    if "disk" not in given:
+        detected.append(f"disk:{detect_disk_mb(work_dir)}")
+    if "ports" not in given:
+        detected.append(f"ports:{PORTS}")
+    return ";".join(detected)
+
+
+def detect_ip() -> str:
+    """Return the address by which others reach this machine; loopback where there is no network."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: it only asks for the route
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def detect_hostname(ip: str) -> str:
+    """Return a name of this machine that resolves, the address itself where none does."""
+    if ip.startswith("127."):
+        return "localhost"
+    name = socket.gethostname()
+    try:
+        socket.getaddrinfo(name, None)
+    except OSError:
+        return ip
+    return name

@@ -1,0 +1,1 @@
+"""Where a registry is kept."""

@@ -1,0 +1,1 @@
+"""Containerizers and what they need: the supervisor of processes, the fetcher, sandboxes."""

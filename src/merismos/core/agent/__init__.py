@@ -1,0 +1,1 @@
+"""The agent's core: what it registers, runs, reports and removes."""

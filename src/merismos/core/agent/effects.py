@@ -1,0 +1,96 @@
+"""Everything an agent may ask its shell to do. Each container effect is answered by the event of the same verb."""
+
+from __future__ import annotations
+
+from merismos.core.kernel import Effect
+from merismos.protocol.link import Message
+from merismos.protocol.v1 import mesos
+
+
+class OpenLink(Effect):
+    """Open a link to the master at `address`; `LinkOpened` or `LinkClosed` follows."""
+
+    link: int
+    address: str
+
+
+class CloseLink(Effect):
+    """Close a link; `LinkClosed` may follow, and is ignored."""
+
+    link: int
+    reason: str
+
+
+class SendMessage(Effect):
+    """Send one message; those of one turn leave together."""
+
+    link: int
+    message: Message
+
+
+class CreateSandbox(Effect):
+    """Make a sandbox directory and its `latest` link, owned by `user` where one is given."""
+
+    container_id: str
+    directory: str
+    user: str | None
+
+
+class FetchUris(Effect):
+    """Bring these URIs into the sandbox."""
+
+    container_id: str
+    directory: str
+    uris: list[mesos.CommandInfo_URI]
+    user: str | None
+
+
+class AbortFetch(Effect):
+    """Stop fetching for a container; no event follows."""
+
+    container_id: str
+
+
+class LaunchContainer(Effect):
+    """Start a process tree in a sandbox; `ContainerLaunched` or `ContainerLaunchFailed` follows, then `ContainerExited`."""
+
+    container_id: str
+    directory: str
+    arguments: list[str]  # the first is looked up on the agent's PATH
+    argv0: str
+    environment: list[str]  # NAME=value
+    user: str | None
+
+
+class SignalContainer(Effect):
+    """Send a signal to every process of a container."""
+
+    container_id: str
+    signal: int
+
+
+class RemoveSandbox(Effect):
+    """Delete a sandbox and what of its parents is empty then."""
+
+    directory: str
+
+
+class CheckpointAgent(Effect):
+    """Write down the id under which the agent is known, and what it said about itself."""
+
+    agent_id: str
+    info: bytes
+
+
+class Exit(Effect):
+    """End the agent's process once everything sent is out."""
+
+    code: int
+    reason: str
+
+
+class Log(Effect):
+    """Something an operator may want to know; `level` is a name of syslog's in lower case."""
+
+    level: str
+    text: str

@@ -1,0 +1,134 @@
+"""The agent's core machine: one table of events, one of the master's messages, one of deadlines.
+
+Rules: messages count only on the link in use, and, but for the answers to an introduction, only once the agent is registered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+from merismos.core.agent import events, registration, tasks
+from merismos.core.agent.effects import Log
+from merismos.core.agent.state import Agent, AgentSettings, Link
+from merismos.core.agent.statuses import send
+from merismos.core.kernel import Effect, Event, Prng, TimerFired
+from merismos.protocol import link
+
+Handler = Callable[[Agent, Any, float], None]
+
+
+def on_started(agent: Agent, event: events.Started, now: float) -> None:
+    """Take the seed and the clock; plan the removal of what earlier runs left."""
+    agent.prng = Prng(event.seed)
+    agent.wall_offset_s = event.wall_offset_s
+    agent.started_at = now
+    agent.sandboxes_ended = len(event.sandboxes_before)
+    for directory, age_s in event.sandboxes_before:
+        agent.deadlines.set(("sandbox", directory), now + max(agent.settings.gc_delay_s - age_s, 0.0))
+
+
+def on_wall_clock_set(agent: Agent, event: events.WallClockSet, now: float) -> None:
+    """Take the new offset of the wall clock."""
+    agent.wall_offset_s = event.offset_s
+    del now
+
+
+def on_link_received(agent: Agent, event: events.LinkReceived, now: float) -> None:
+    """Hand a message of the link in use to its handler."""
+    state = agent.registration
+    if event.link != state.link:
+        return
+    kind = type(event.message)
+    if state.status is Link.REGISTERED or (state.status is Link.REGISTERING and kind in INTRODUCTION):
+        handler = MESSAGE_HANDLERS.get(kind)
+        if handler is not None:
+            handler(agent, event.message, now)
+            return
+    agent.effects.append(
+        Log("warning", f"a message {kind.__name__} of the master is not for an agent that is {state.status.name}")
+    )
+
+
+def on_stop_requested(agent: Agent, event: events.StopRequested, now: float) -> None:
+    """End every task, then the agent."""
+    tasks.stop(agent, event.reason, now)
+
+
+def on_timer_fired(agent: Agent, event: TimerFired, now: float) -> None:
+    """Do all that is due."""
+    del event
+    for key in agent.deadlines.pop_due(now):
+        kind, subject = cast("tuple[str, str]", key)
+        DEADLINE_HANDLERS[kind](agent, subject, now)
+    for update in agent.updates.resend_due(now):
+        send(agent, update)
+
+
+HANDLERS: dict[type[Event], Handler] = {
+    TimerFired: on_timer_fired,
+    events.Started: on_started,
+    events.WallClockSet: on_wall_clock_set,
+    events.MasterDetected: registration.on_master_detected,
+    events.LinkOpened: registration.on_link_opened,
+    events.LinkReceived: on_link_received,
+    events.LinkClosed: registration.on_link_closed,
+    events.UrisFetched: tasks.on_uris_fetched,
+    events.FetchFailed: tasks.on_fetch_failed,
+    events.ContainerLaunched: tasks.on_container_launched,
+    events.ContainerLaunchFailed: tasks.on_container_launch_failed,
+    events.ContainerExited: tasks.on_container_exited,
+    events.ContainersLost: tasks.on_containers_lost,
+    events.StopRequested: on_stop_requested,
+}
+
+MESSAGE_HANDLERS: dict[type[link.Message], Handler] = {
+    link.AgentRegistered: registration.on_agent_registered,
+    link.RefuseAgent: registration.on_refuse_agent,
+    link.Ping: registration.on_ping,
+    link.RunTasks: tasks.on_run_tasks,
+    link.RunTaskGroup: tasks.on_run_task_group,
+    link.KillTask: tasks.on_kill_task,
+    link.AcknowledgeStatus: tasks.on_acknowledge_status,
+    link.ShutdownFramework: tasks.on_shutdown_framework,
+    link.ShutdownExecutor: tasks.on_shutdown_executor,
+    link.MessageExecutor: tasks.on_message_executor,
+    link.UpdateFramework: tasks.on_update_framework,
+    link.ShutdownAgent: tasks.on_shutdown_agent,
+}
+
+INTRODUCTION = frozenset({link.AgentRegistered, link.RefuseAgent, link.Ping, link.ShutdownAgent})
+
+DEADLINE_HANDLERS: dict[str, Callable[[Agent, str, float], None]] = {
+    "connect": lambda agent, _, now: registration.open_link(agent),  # noqa: ARG005
+    "answer": lambda agent, _, now: registration.on_answer_overdue(agent, now),
+    "ping": lambda agent, _, now: registration.on_ping_overdue(agent, now),
+    "kill": lambda agent, subject, now: tasks.on_kill_overdue(agent, subject),  # noqa: ARG005
+    "complete": tasks.on_completion_overdue,
+    "sandbox": lambda agent, subject, now: tasks.on_sandbox_overdue(agent, subject),  # noqa: ARG005
+    "leave": lambda agent, _, now: tasks.leave(agent),  # noqa: ARG005
+}
+
+
+class AgentMachine:
+    """Takes events, returns effects; its state may be read between two events."""
+
+    __slots__ = ("state",)
+
+    def __init__(self, settings: AgentSettings) -> None:
+        self.state = Agent(settings)
+
+    def handle(self, event: Event, now: float) -> Sequence[Effect]:
+        """Take one event and return the effects, in the order in which the shell performs them."""
+        agent = self.state
+        effects = agent.effects = []
+        HANDLERS[type(event)](agent, event, now)
+        return effects
+
+    def next_deadline(self) -> float | None:
+        """Return the instant at which the machine wants a `TimerFired`, None for never."""
+        own = self.state.deadlines.next()
+        resend = self.state.updates.next_deadline()
+        if own is None or (resend is not None and resend < own):
+            return resend
+        return own

@@ -1,0 +1,218 @@
+"""What an agent knows: its settings, frameworks, executors and tasks, and the indices over them.
+
+Rules: a command task has an executor of its own id, built into the agent; a container belongs to one executor. An executor
+is active until its container is gone, a task until its terminal update is acknowledged.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+
+import msgspec
+
+from merismos.core.kernel import Deadlines, Effect, Prng
+from merismos.core.status_updates import StatusUpdates
+from merismos.protocol.v1 import mesos
+
+COMPLETED_FRAMEWORKS_MAX = 50
+CAPABILITIES = (
+    "MULTI_ROLE",
+    "HIERARCHICAL_ROLE",
+    "RESERVATION_REFINEMENT",
+)
+
+
+class AgentSettings(msgspec.Struct, kw_only=True):
+    """What the flags said, and what the machine is.
+
+    Shapes: `info` is AgentInfo without id; `pid` is `slave(1)@ip:port`; `environment` are NAME=value for every task.
+    """
+
+    info: mesos.AgentInfo
+    ip: str
+    port: int
+    pid: str
+    version: str
+    work_dir: str
+    capabilities: list[str] = msgspec.field(default_factory=lambda: list(CAPABILITIES))
+    environment: list[str] = []
+    switch_user: bool = False
+    registration_backoff_s: float = 1.0
+    kill_grace_s: float = 5.0
+    kill_grace_text: str = "5secs"
+    recovery_timeout_text: str = "15mins"
+    gc_delay_s: float = 7 * 86400.0
+    completed_executors_max: int = 150
+
+
+class Phase(enum.Enum):
+    """How far the container of a task is."""
+
+    FETCHING = enum.auto()
+    LAUNCHING = enum.auto()
+    RUNNING = enum.auto()
+    ENDED = enum.auto()
+
+
+class Task:
+    """One task and its container."""
+
+    __slots__ = (
+        "acknowledged",
+        "container_id",
+        "directory",
+        "ended_at",
+        "executor_id",
+        "framework_id",
+        "info",
+        "kill_at",
+        "kill_reason",
+        "killing",
+        "phase",
+        "pid",
+        "raw",
+        "rendering",
+        "role",
+        "started_wall_s",
+        "state",
+        "statuses",
+        "task_id",
+    )
+
+    def __init__(self, framework_id: str, info: mesos.TaskInfo, raw: bytes, role: str) -> None:
+        self.framework_id = framework_id
+        self.task_id = info.task_id.value
+        self.executor_id = self.task_id
+        self.info = info
+        self.raw = raw
+        self.role = role
+        self.state = "TASK_STAGING"
+        self.statuses: list[bytes] = []
+        self.phase = Phase.FETCHING
+        self.container_id = ""
+        self.directory = ""
+        self.pid = 0
+        self.killing = False
+        self.kill_reason: str | None = None
+        self.kill_at = 0.0
+        self.ended_at = 0.0
+        self.started_wall_s = 0.0
+        self.acknowledged = False
+        self.rendering: object = None
+
+
+class Framework:
+    """One framework that runs, or ran, something here."""
+
+    __slots__ = ("capabilities", "completed", "framework_id", "info", "raw", "shutting_down", "tasks")
+
+    def __init__(self, framework_id: str, raw: bytes, info: mesos.FrameworkInfo, completed_max: int) -> None:
+        self.framework_id = framework_id
+        self.tasks: dict[str, Task] = {}
+        self.completed: deque[Task] = deque(maxlen=completed_max)
+        self.shutting_down = False
+        self.update(raw, info)
+
+    def update(self, raw: bytes, info: mesos.FrameworkInfo) -> None:
+        """Take a newer FrameworkInfo."""
+        self.raw = raw
+        self.info = info
+        self.capabilities = [str(one.type) for one in info.capabilities if one.type is not None]
+
+
+class Link(enum.Enum):
+    """How far the way to the master is."""
+
+    NONE = enum.auto()
+    OPENING = enum.auto()
+    REGISTERING = enum.auto()
+    REGISTERED = enum.auto()
+
+
+class Registration:
+    """Where the master is, and whether it knows us."""
+
+    __slots__ = ("address", "agent_id", "attempts", "epoch", "link", "links", "master_id", "ping_limit_s", "status")
+
+    def __init__(self) -> None:
+        self.agent_id = ""
+        self.address: str | None = None
+        self.status = Link.NONE
+        self.link = 0
+        self.links = 0
+        self.attempts = 0
+        self.epoch = 0
+        self.master_id = ""
+        self.ping_limit_s = 75.0
+
+
+class Counters(msgspec.Struct):
+    """What has happened since the start."""
+
+    tasks_finished: int = 0
+    tasks_failed: int = 0
+    tasks_killed: int = 0
+    tasks_error: int = 0
+    tasks_lost: int = 0
+    tasks_gone: int = 0
+    tasks_dropped: int = 0
+    executors_terminated: int = 0
+    container_launch_errors: int = 0
+    valid_status_updates: int = 0
+    invalid_status_updates: int = 0
+    valid_framework_messages: int = 0
+    invalid_framework_messages: int = 0
+    fetches_succeeded: int = 0
+    fetches_failed: int = 0
+    sandboxes_removed: int = 0
+
+
+class Agent:
+    """The whole state of an agent."""
+
+    __slots__ = (
+        "completed_frameworks",
+        "containers",
+        "counters",
+        "deadlines",
+        "effects",
+        "exiting",
+        "frameworks",
+        "prng",
+        "registration",
+        "sandboxes_ended",
+        "settings",
+        "started_at",
+        "updates",
+        "wall_offset_s",
+    )
+
+    def __init__(self, settings: AgentSettings) -> None:
+        self.settings = settings
+        self.prng = Prng(0)
+        self.deadlines = Deadlines()
+        self.wall_offset_s = 0.0
+        self.started_at = 0.0
+        self.registration = Registration()
+        self.frameworks: dict[str, Framework] = {}
+        self.completed_frameworks: deque[Framework] = deque(maxlen=COMPLETED_FRAMEWORKS_MAX)
+        self.containers: dict[str, Task] = {}
+        self.updates = StatusUpdates()
+        self.counters = Counters()
+        self.exiting: str | None = None
+        self.sandboxes_ended = 0
+        self.effects: list[Effect] = []
+
+    def task(self, framework_id: str, task_id: str) -> Task | None:
+        """Return an active task."""
+        framework = self.frameworks.get(framework_id)
+        return None if framework is None else framework.tasks.get(task_id)
+
+    def sandboxes_pending(self) -> int:
+        """Return how many ended sandboxes wait for their removal."""
+        return self.sandboxes_ended - self.counters.sandboxes_removed
+
+    def tasks(self) -> list[Task]:
+        """Return every active task, the oldest first."""
+        return [task for framework in self.frameworks.values() for task in framework.tasks.values()]

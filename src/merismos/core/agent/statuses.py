@@ -1,0 +1,137 @@
+"""The JSON of a task's status updates, put together from pieces that a task renders once.
+
+Rules: key order and number form are those of a recorded agent; the output is ASCII. Updates of a running container come from
+its executor (SOURCE_EXECUTOR) and name its container; what the agent itself decides is SOURCE_AGENT and doesn't.
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+
+import msgspec
+
+from merismos.core.agent.effects import SendMessage
+from merismos.core.agent.state import Agent, Link, Task
+from merismos.protocol.link import UpdateStatus
+
+TERMINAL = frozenset(
+    {
+        "TASK_FINISHED",
+        "TASK_FAILED",
+        "TASK_KILLED",
+        "TASK_ERROR",
+        "TASK_LOST",
+        "TASK_DROPPED",
+        "TASK_GONE",
+        "TASK_GONE_BY_OPERATOR",
+    }
+)
+_COUNTED = {
+    "TASK_FINISHED": "tasks_finished",
+    "TASK_FAILED": "tasks_failed",
+    "TASK_KILLED": "tasks_killed",
+    "TASK_ERROR": "tasks_error",
+    "TASK_LOST": "tasks_lost",
+    "TASK_DROPPED": "tasks_dropped",
+    "TASK_GONE": "tasks_gone",
+}
+_encode = msgspec.json.encode
+
+
+def quote(text: str) -> bytes:
+    """Return a string as ASCII JSON."""
+    return _encode(text) if text.isascii() else json.dumps(text).encode()
+
+
+class Rendering:
+    """The pieces of a task's statuses that don't change."""
+
+    __slots__ = ("container", "head", "ids")
+
+    def __init__(self, agent: Agent, task_id: str, executor_id: str | None) -> None:
+        self.head = b'{"task_id":{"value":%s},"state":"' % quote(task_id)
+        agent_id = agent.registration.agent_id.encode()
+        executor = b"" if executor_id is None else b',"executor_id":{"value":%s}' % quote(executor_id)
+        self.ids = b',"agent_id":{"value":"%s"}%s,"timestamp":' % (agent_id, executor)
+        self.container = b""
+
+
+def render_container(agent: Agent, task: Task) -> bytes:
+    """Return the `container_status` of a task's statuses, pid included once it is known."""
+    pid = b',"executor_pid":%d' % task.pid if task.pid else b""
+    return (
+        b',"container_status":{"container_id":{"value":"%s"},"network_infos":[{"ip_addresses":'
+        b'[{"protocol":"IPv4","ip_address":"%s"}]}]%s}' % (task.container_id.encode(), agent.settings.ip.encode(), pid)
+    )
+
+
+def render_status(
+    rendering: Rendering, state: str, uuid: bytes, wall_s: float, source: bytes, message: str | None, reason: str | None
+) -> bytes:
+    """Return the JSON of one TaskStatus."""
+    parts = [rendering.head, state.encode(), b'"']
+    if message is not None:
+        parts += (b',"message":', quote(message))
+    parts += (b',"source":"', source, b'"')
+    if reason is not None:
+        parts += (b',"reason":"', reason.encode(), b'"')
+    parts += (rendering.ids, repr(wall_s).encode(), b',"uuid":"', binascii.b2a_base64(uuid, newline=False), b'"')
+    if source == b"SOURCE_EXECUTOR":
+        parts.append(rendering.container)
+    parts.append(b"}")
+    return b"".join(parts)
+
+
+def update_task(
+    agent: Agent,
+    task: Task,
+    state: str,
+    now: float,
+    *,
+    message: str | None = None,
+    reason: str | None = None,
+    from_agent: bool = False,
+) -> None:
+    """Move a task to `state` and owe its scheduler an update that says so."""
+    rendering = task.rendering
+    if not isinstance(rendering, Rendering):
+        rendering = task.rendering = Rendering(agent, task.task_id, task.executor_id)
+    uuid = agent.prng.uuid_bytes()
+    source = b"SOURCE_AGENT" if from_agent else b"SOURCE_EXECUTOR"
+    status = render_status(rendering, state, uuid, now + agent.wall_offset_s, source, message, reason)
+    if task.state == state and task.statuses:
+        task.statuses[-1] = status
+    else:
+        task.statuses.append(status)
+    task.state = state
+    agent.counters.valid_status_updates += 1
+    counted = _COUNTED.get(state)
+    if counted is not None:
+        setattr(agent.counters, counted, getattr(agent.counters, counted) + 1)
+    owe(agent, UpdateStatus(task.framework_id, task.task_id, state, state, uuid, status), now)
+
+
+def report_unknown(
+    agent: Agent, framework_id: str, task_id: str, state: str, now: float, *, message: str, reason: str
+) -> None:
+    """Owe a scheduler a terminal update of a task that this agent doesn't have."""
+    uuid = agent.prng.uuid_bytes()
+    rendering = Rendering(agent, task_id, None)
+    status = render_status(rendering, state, uuid, now + agent.wall_offset_s, b"SOURCE_AGENT", message, reason)
+    counted = _COUNTED[state]
+    setattr(agent.counters, counted, getattr(agent.counters, counted) + 1)
+    owe(agent, UpdateStatus(framework_id, task_id, state, state, uuid, status), now)
+
+
+def owe(agent: Agent, update: UpdateStatus, now: float) -> None:
+    """Put an update on its stream and send what may go out."""
+    ready = agent.updates.append(update, now)
+    if ready is not None:
+        send(agent, ready)
+
+
+def send(agent: Agent, update: UpdateStatus) -> None:
+    """Send an update over the registered link."""
+    if agent.registration.status is Link.REGISTERED:
+        agent.effects.append(SendMessage(agent.registration.link, update))

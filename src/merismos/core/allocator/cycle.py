@@ -1,0 +1,107 @@
+"""One allocation cycle: each dirty agent's free resources to whoever comes first in fair order.
+
+Rules:
+- Agents are taken in the order in which they became dirty; a grant is charged before the next choice.
+- Who may be offered an agent is one mask; a mask of zero ends its turn. What a mask can't say (portions of agents with reservations,
+  other smallest offers) is asked of the chosen slot only.
+- A framework with too many unanswered offers is passed over on agents that another framework could use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from merismos.core.allocator.agents import HAS_GPUS, IS_REMOTE, Agent, is_big_enough, offerable
+from merismos.core.allocator.settings import Grant
+from merismos.model.resources import EMPTY, Resources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from merismos.core.allocator.cluster import Cluster
+    from merismos.core.allocator.tree import Slot
+
+
+def bases(cluster: Cluster) -> list[int]:
+    """Return who may be offered agents of each kind, filters and constraints apart."""
+    everyone = cluster.tree.mask
+    lacking = cluster.table.lacking
+    masks = [everyone] * (HAS_GPUS + IS_REMOTE + 1)
+    for kind in range(len(masks)):
+        if kind & HAS_GPUS and cluster.settings.filter_gpu_resources:
+            masks[kind] &= ~lacking["GPU_RESOURCES"]
+        if kind & IS_REMOTE:
+            masks[kind] &= ~lacking["REGION_AWARE"]
+    return masks
+
+
+class Cycle:
+    """The state of one cycle: what it granted so far, and who holds too much."""
+
+    __slots__ = ("_bases", "_capped", "_cluster", "_minimum", "_table", "_tree", "grants")
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._tree = cluster.tree
+        self._table = cluster.table
+        self._minimum = cluster.minimum
+        self._bases = bases(cluster)
+        self._capped = cluster.capped()
+        self.grants: list[Grant] = []
+
+    def run(self, agents: Iterable[Agent]) -> None:
+        """Grant what these agents have free."""
+        masks, tree, minimum = self._bases, self._tree, self._minimum
+        for agent in agents:
+            free = agent.free
+            if free is EMPTY or not (agent.active and agent.listed):
+                continue
+            if agent.seen is not free:
+                agent.refresh(tree, minimum)
+            eligible = masks[agent.kind] & ~agent.blocked
+            if not eligible:
+                continue
+            if self._capped and eligible & self._capped:
+                eligible = self._within_cap(agent, eligible)
+            if not agent.plain:
+                self._grant_portions(agent, eligible)
+                continue
+            if not agent.big:
+                eligible &= self._table.own_minimum
+            while eligible:
+                slot = tree.first(eligible)
+                own = slot.minimum
+                if own is None or is_big_enough(own, free.quantities()):
+                    self._grant(agent, slot, free, agent.vector)
+                    break
+                eligible &= ~self._table.minima[own]
+
+    def _grant_portions(self, agent: Agent, eligible: int) -> None:
+        """Grant an agent that some of the slots may have only parts of, until nobody wants the rest."""
+        tree = self._tree
+        while agent.free is not EMPTY:
+            portions = offerable(agent, eligible, tree, self._table, self._minimum)
+            willing = 0
+            for mask, _ in portions:
+                willing |= mask
+            if not willing:
+                return
+            slot = tree.first(willing)
+            resources = next(resources for mask, resources in portions if mask & slot.bit)
+            self._grant(agent, slot, resources, tree.vector(resources))
+
+    def _grant(self, agent: Agent, slot: Slot, resources: Resources, vector: tuple[int, ...]) -> None:
+        agent.take(slot, resources)
+        if self._cluster.hold_offer(agent, slot):
+            self._capped |= slot.framework.mask
+        self._tree.serve(slot, vector)
+        self.grants.append(Grant(slot.framework.id, slot.role, agent.id, resources))
+
+    def _within_cap(self, agent: Agent, eligible: int) -> int:
+        """Return `eligible` without the frameworks that hold too many offers, unless nobody else could use the agent."""
+        could_use = self._bases[agent.kind] & ~agent.denied
+        alone = self._table.slot_of(could_use & -could_use).framework.mask
+        if not could_use & ~alone:
+            return eligible
+        self._cluster.waiting[agent] = None
+        return eligible & ~self._capped

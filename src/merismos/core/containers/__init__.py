@@ -1,0 +1,1 @@
+"""Container life cycle: from a task to the plan of its launch, and from a wait status to its message."""

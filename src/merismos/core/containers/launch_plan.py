@@ -1,0 +1,131 @@
+"""How a command task becomes a process: its sandbox, arguments, environment and user.
+
+Rules: a later variable of the same name wins, so the framework's environment overrides the agent's; a task that asks for what
+this agent cannot do is refused with a sentence that says so, before anything is started.
+Source: the recorded environment of a command task; COMPATIBILITY, "Executor API".
+"""
+
+from __future__ import annotations
+
+from merismos.core.agent.effects import LaunchContainer
+from merismos.core.agent.state import AgentSettings, Framework, Task
+from merismos.model.rejection import Rejection
+from merismos.protocol.v1 import mesos
+
+SHELL = "/bin/sh"
+PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def sandbox_of(work_dir: str, agent_id: str, task: Task) -> str:
+    """Return the directory of a run, laid out as Mesos does."""
+    return f"{work_dir}/slaves/{agent_id}/frameworks/{task.framework_id}/executors/{task.executor_id}/runs/{task.container_id}"
+
+
+def validate_task(info: mesos.TaskInfo) -> Rejection | None:
+    """Say why this agent can't run a task, None where it can."""
+    if info.executor is not None:
+        return Rejection(
+            "executor_unsupported", "custom executors are not supported yet; give the task a command instead"
+        )
+    command = info.command
+    if command is None:
+        return Rejection(
+            "command_missing", "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
+        )
+    if command.value is None:
+        return Rejection(
+            "command_invalid", "the command has no value: give a shell line, or a program with shell=false"
+        )
+    if info.container is not None:
+        rejection = validate_container(info.container)
+        if rejection is not None:
+            return rejection
+    variables = command.environment.variables if command.environment is not None else []
+    for variable in variables:
+        if variable.type != mesos.Environment_Variable_Type.VALUE:
+            return Rejection(
+                "secret_unsupported",
+                f"environment variable '{variable.name}' is a secret; secrets are not supported yet",
+            )
+        if not variable.name or "=" in variable.name:
+            return Rejection("environment_invalid", f"'{variable.name}' can't be the name of an environment variable")
+    texts = [command.value, *command.arguments, *(variable.name + (variable.value or "") for variable in variables)]
+    if any("\0" in text for text in texts):
+        return Rejection("command_invalid", "a command, argument or environment variable can't hold a NUL character")
+    return None
+
+
+def validate_container(container: mesos.ContainerInfo) -> Rejection | None:
+    """Say why this agent can't isolate a task as asked."""
+    if container.type == mesos.ContainerInfo_Type.DOCKER:
+        return Rejection(
+            "container_unsupported", "containers of type DOCKER are not supported yet; use type MESOS without an image"
+        )
+    if container.mesos is not None and container.mesos.image is not None:
+        return Rejection("container_unsupported", "container images are not supported yet; leave the image out")
+    if container.volumes:
+        return Rejection("container_unsupported", "container volumes are not supported yet; leave the volumes out")
+    return None
+
+
+def effective_user(settings: AgentSettings, framework: Framework, task: Task) -> str | None:
+    """Return the user that a task runs as; None: the agent's own."""
+    if not settings.switch_user:
+        return None
+    command = task.info.command
+    return (command.user if command is not None else None) or framework.info.user or None
+
+
+def plan_launch(settings: AgentSettings, agent_id: str, framework: Framework, task: Task) -> LaunchContainer:
+    """Return the process of a command task that `validate_task` has passed."""
+    command = task.info.command
+    assert command is not None
+    assert command.value is not None
+    if command.shell:
+        arguments = [SHELL, "-c", command.value]
+        argv0 = "sh"
+    else:
+        arguments = [command.value, *command.arguments[1:]]
+        argv0 = command.arguments[0] if command.arguments else command.value
+    return LaunchContainer(
+        container_id=task.container_id,
+        directory=task.directory,
+        arguments=arguments,
+        argv0=argv0,
+        environment=plan_environment(settings, agent_id, framework, task, command),
+        user=effective_user(settings, framework, task),
+    )
+
+
+def plan_environment(
+    settings: AgentSettings, agent_id: str, framework: Framework, task: Task, command: mesos.CommandInfo
+) -> list[str]:
+    """Return the environment of a command task as NAME=value."""
+    environment = [
+        PATH,
+        *settings.environment,
+        f"LIBPROCESS_IP={settings.ip}",
+        "LIBPROCESS_PORT=0",
+        f"MESOS_AGENT_ENDPOINT={settings.ip}:{settings.port}",
+        f"MESOS_ALLOCATION_ROLE={task.role}",
+        f"MESOS_DIRECTORY={task.directory}",
+        f"MESOS_EXECUTOR_ID={task.executor_id}",
+        f"MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD={settings.kill_grace_text}",
+        f"MESOS_FRAMEWORK_ID={task.framework_id}",
+        "MESOS_HTTP_COMMAND_EXECUTOR=0",
+        f"MESOS_SANDBOX={task.directory}",
+        f"MESOS_SLAVE_ID={agent_id}",
+        f"MESOS_SLAVE_PID={settings.pid}",
+        f"MESOS_TASK_ID={task.task_id}",
+    ]
+    if framework.info.checkpoint:
+        environment += [
+            "MESOS_CHECKPOINT=1",
+            f"MESOS_RECOVERY_TIMEOUT={settings.recovery_timeout_text}",
+            "MESOS_SUBSCRIPTION_BACKOFF_MAX=2secs",
+        ]
+    else:
+        environment.append("MESOS_CHECKPOINT=0")
+    if command.environment is not None:
+        environment += [f"{variable.name}={variable.value or ''}" for variable in command.environment.variables]
+    return environment

@@ -1,0 +1,1 @@
+"""The master's machine: who is there, what is offered to whom, what runs where."""

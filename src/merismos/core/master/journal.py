@@ -1,0 +1,23 @@
+"""A framework's journal: the decisions that kept its work waiting, for "why"."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from merismos.core.master.state import Decision
+
+if TYPE_CHECKING:
+    from merismos.core.master.state import Framework
+
+
+def decide(
+    framework: Framework,
+    at: float,
+    reason: str,
+    role: str,
+    message: str,
+    agent_id: str = "",
+    until: float | None = None,
+) -> None:
+    """Write one line; the oldest falls out."""
+    framework.decisions.append(Decision(at, reason, role, message, agent_id, until))

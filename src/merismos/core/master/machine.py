@@ -1,0 +1,139 @@
+"""The master's machine: one table of handlers, one clock of deadlines.
+
+Rules: a handler changes the records and appends effects, in the order in which the shell shall perform them. Nothing happens
+between events; what shall happen later has a deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, cast
+
+from merismos.core.allocator import Allocator, AllocatorSettings
+from merismos.core.kernel import Deadlines, Effect, Event, Prng, TimerFired
+from merismos.core.master import agents, calls, events, links, offers, operator, publish, registrar, subscriptions
+from merismos.core.master.state import Config, Master
+from merismos.model.rejection import Rejection
+from merismos.model.resource_notation import parse_resources
+
+
+class MasterMachine:
+    """A leading master that decides and does nothing itself.
+
+    Shapes: `handle` returns a list that the machine won't touch again; `master` is read by the views.
+    Units: `now` in seconds of the shell's monotonic clock.
+    """
+
+    __slots__ = ("master",)
+
+    def __init__(self, config: Config | None = None) -> None:
+        config = Config() if config is None else config
+        self.master = Master(config, Allocator(settings_of(config)), Deadlines(), Prng(0))
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        """Take one event and return the effects, in the order in which the shell performs them."""
+        master = self.master
+        effects: list[Effect] = []
+        master.effects = effects
+        HANDLERS[type(event)](master, event, now)
+        return effects
+
+    def next_deadline(self) -> float | None:
+        """Return the instant at which the machine wants a `TimerFired`, None for never."""
+        master = self.master
+        earliest = master.allocator.next_deadline()
+        for at in (
+            master.deadlines.next(),
+            master.heartbeats.next(),
+            master.pings.next(),
+            offers.next_timeout(master),
+        ):
+            if at is not None and (earliest is None or at < earliest):
+                earliest = at
+        return earliest
+
+
+def settings_of(config: Config) -> AllocatorSettings:
+    """Return what the master's flags say to the allocator."""
+    return AllocatorSettings(
+        allocation_interval_s=config.allocation_interval_s,
+        min_allocatable=quantities_of(config.min_allocatable),
+        fair_sharing_excluded=list(config.fair_sharing_excluded),
+        role_sorter=_sorter(config.role_sorter),
+        framework_sorter=_sorter(config.framework_sorter),
+        filter_gpu_resources=config.filter_gpu_resources,
+        whitelist=config.whitelist,
+        offers_held_max=config.offers_held_max,
+    )
+
+
+def _sorter(name: str) -> Literal["drf", "random"]:
+    return "random" if name == "random" else "drf"
+
+
+def quantities_of(notation: str) -> list[dict[str, int]]:
+    """Return the alternatives of `--min_allocatable_resources`: `cpus:0.01|mem:32`; what can't be read is left out.
+
+    Units: thousandths.
+    """
+    alternatives: list[dict[str, int]] = []
+    for text in notation.split("|"):
+        resources = parse_resources(text)
+        if not isinstance(resources, Rejection) and resources:
+            alternatives.append(dict(resources.quantities()))
+    return alternatives
+
+
+def on_started(master: Master, event: events.Started, now: float) -> None:
+    """Lead from now on."""
+    master.id = event.master_id
+    master.prng = Prng(event.seed)
+    master.allocator = Allocator(settings_of(master.config), event.seed)
+    master.wall_offset_s = event.wall_offset_s
+    master.epoch = event.epoch
+    master.ip = event.ip
+    master.port = event.port
+    master.hostname = event.hostname
+    master.started_at = now
+    master.weights.update(master.config.weights)
+    registrar.recover(master, event.registry)
+    for agent_id in master.recovered_agents:
+        master.deadlines.set(("agent", agent_id), now + master.config.agent_reregister_timeout_s)
+
+
+def on_wall_clock_set(master: Master, event: events.WallClockSet, now: float) -> None:  # noqa: ARG001 - a handler's shape
+    """Follow the wall clock."""
+    master.wall_offset_s = event.offset_s
+
+
+def on_timer_fired(master: Master, event: TimerFired, now: float) -> None:  # noqa: ARG001 - a handler's shape
+    """Do what is due."""
+    for due in master.deadlines.pop_due(now):
+        kind, key = cast("tuple[str, str]", due)
+        if kind == "failover":
+            subscriptions.on_failover_timeout(master, key, now)
+        else:
+            agents.on_patience_over(master, key, now)
+    subscriptions.beat(master, now)
+    agents.ping(master, now)
+    offers.rescind_overdue(master, now)
+    at = master.allocator.next_deadline()
+    if at is not None and at <= now:
+        offers.allocate(master, now)
+
+
+HANDLERS: dict[type[Event], Callable[[Master, Any, float], None]] = {
+    TimerFired: on_timer_fired,
+    events.Started: on_started,
+    events.WallClockSet: on_wall_clock_set,
+    events.SchedulerSubscribed: subscriptions.on_scheduler_subscribed,
+    events.SchedulerCalled: calls.on_scheduler_called,
+    events.StreamClosed: subscriptions.on_stream_closed,
+    events.OperatorCalled: operator.on_operator_called,
+    events.OperatorSubscribed: publish.on_operator_subscribed,
+    events.LinkOpened: links.on_link_opened,
+    events.LinkReceived: links.on_link_received,
+    events.LinkClosed: links.on_link_closed,
+    events.RegistryStored: registrar.on_registry_stored,
+    events.RegistryLost: registrar.on_registry_lost,
+}

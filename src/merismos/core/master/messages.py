@@ -1,0 +1,142 @@
+"""What goes between a scheduler and its tasks: KILL, SHUTDOWN, MESSAGE both ways, ACKNOWLEDGE, and executors that end.
+
+Rules: a call is accepted (202) once it is well-formed; what can't be delivered is counted, or answered by a status update.
+A kill for an agent whose link is down is kept and sent when it is back.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from merismos.core.master import counters, reconcile, tasks
+from merismos.core.master.effects import Respond, SendEvent, SendToAgent
+from merismos.core.master.state import TERMINAL
+from merismos.protocol import link
+from merismos.protocol.v1 import mesos, scheduler
+
+if TYPE_CHECKING:
+    from merismos.core.master.state import Agent, Framework, Master
+    from merismos.protocol.thin import ThinCall
+
+_NANOSECONDS = 1_000_000_000
+
+
+def on_kill(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:
+    """End a task, or say what became of it."""
+    kill = call.kill
+    assert kill is not None
+    counters.count(master, "master/messages_kill_task")
+    master.effects.append(Respond(request, 202))
+    agent_id = None if kill.agent_id is None else kill.agent_id.value
+    task = framework.tasks.get(kill.task_id.value)
+    if task is None:
+        reconcile.answer(master, framework, kill.task_id.value, agent_id, now)
+        return
+    if agent_id is not None and agent_id != task.agent.id:
+        counters.count(master, "master/dropped_messages")
+        return
+    if task.state in TERMINAL:
+        return
+    grace_s = None
+    if kill.kill_policy is not None and kill.kill_policy.grace_period is not None:
+        grace_s = kill.kill_policy.grace_period.nanoseconds / _NANOSECONDS
+    if task.agent.link is None:
+        task.agent.kills[framework.id, task.id] = grace_s
+        return
+    master.effects.append(SendToAgent(task.agent.link, link.KillTask(framework.id, task.id, grace_s)))
+
+
+def send_kept_kills(master: Master, agent: Agent) -> None:
+    """Send the kills that came in while an agent's link was down."""
+    assert agent.link is not None
+    kills, agent.kills = agent.kills, {}
+    for (framework_id, task_id), grace_s in kills.items():
+        task = agent.tasks.get((framework_id, task_id))
+        if task is not None and task.state not in TERMINAL:
+            master.effects.append(SendToAgent(agent.link, link.KillTask(framework_id, task_id, grace_s)))
+
+
+def on_shutdown(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001
+    """End an executor with all its tasks."""
+    shutdown = call.shutdown
+    assert shutdown is not None
+    master.effects.append(Respond(request, 202))
+    agent = master.agents.get(shutdown.agent_id.value)
+    executor_id = shutdown.executor_id.value
+    if agent is None or agent.link is None or (framework.id, executor_id) not in agent.executors:
+        counters.count(master, "master/dropped_messages")
+        return
+    master.effects.append(SendToAgent(agent.link, link.ShutdownExecutor(framework.id, executor_id)))
+
+
+def on_message(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001
+    """Pass bytes to an executor."""
+    message = call.message
+    assert message is not None
+    counters.count(master, "master/messages_framework_to_executor")
+    master.effects.append(Respond(request, 202))
+    agent = master.agents.get(message.agent_id.value)
+    if agent is None or agent.link is None:
+        counters.count(master, "master/invalid_framework_to_executor_messages")
+        return
+    counters.count(master, "master/valid_framework_to_executor_messages")
+    master.effects.append(
+        SendToAgent(agent.link, link.MessageExecutor(framework.id, message.executor_id.value, message.data))
+    )
+
+
+def on_acknowledge(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001
+    """A scheduler has seen an update."""
+    acknowledge = call.acknowledge
+    assert acknowledge is not None
+    tasks.on_acknowledge(
+        master, framework, acknowledge.agent_id.value, acknowledge.task_id.value, acknowledge.uuid, request
+    )
+
+
+def on_message_framework(master: Master, agent: Agent, message: link.MessageFramework, now: float) -> None:  # noqa: ARG001
+    """Pass bytes of an executor to its scheduler."""
+    counters.count(master, "master/messages_executor_to_framework")
+    framework = master.frameworks.get(message.framework_id)
+    if framework is None or framework.stream is None:
+        counters.count(master, "master/invalid_executor_to_framework_messages")
+        return
+    counters.count(master, "master/valid_executor_to_framework_messages")
+    counters.count_event(framework, "MESSAGE")
+    event = scheduler.Event(
+        type=scheduler.Event_Type.MESSAGE,
+        message=scheduler.Event_Message(
+            agent_id=mesos.AgentID(value=agent.id),
+            executor_id=mesos.ExecutorID(value=message.executor_id),
+            data=message.data,
+        ),
+    )
+    master.effects.append(SendEvent(framework.stream, event))
+
+
+def on_exited_executor(master: Master, agent: Agent, message: link.ExitedExecutor, now: float) -> None:
+    """An executor ended: free what it had and tell its scheduler."""
+    counters.count(master, "master/messages_exited_executor")
+    framework = master.frameworks.get(message.framework_id)
+    executor = agent.executors.get((message.framework_id, message.executor_id))
+    if framework is None or executor is None:
+        counters.count(master, "master/dropped_messages")
+        return
+    tasks.remove_executor(master, agent, framework, executor, now)
+    send_failure(master, framework, agent.id, message.executor_id, message.status)
+
+
+def send_failure(
+    master: Master, framework: Framework, agent_id: str, executor_id: str | None = None, status: int | None = None
+) -> None:
+    """Send one FAILURE to a scheduler that is there: of an executor, or of a whole agent."""
+    if framework.stream is None:
+        return
+    counters.count_event(framework, "FAILURE")
+    failure = scheduler.Event_Failure(
+        agent_id=mesos.AgentID(value=agent_id),
+        executor_id=None if executor_id is None else mesos.ExecutorID(value=executor_id),
+        status=status,
+    )
+    event = scheduler.Event(type=scheduler.Event_Type.FAILURE, failure=failure)
+    master.effects.append(SendEvent(framework.stream, event))

@@ -1,0 +1,249 @@
+"""The master's records and the indices between them.
+
+Rules: a record owns only the methods that keep two indices consistent; decisions live in the handlers.
+Order: every collection is an ordered dict or a list, so that the same events give the same effects.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from merismos.core.master.fixed_delay import FixedDelay
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from merismos.core.allocator import Allocator
+    from merismos.core.kernel import Deadlines, Effect, Prng
+    from merismos.model.resources import Resources
+    from merismos.protocol.v1 import mesos, scheduler
+
+    Continuation = Callable[["Master", float], None]
+
+DECISIONS_MAX = 64
+
+TERMINAL = frozenset(
+    {
+        "TASK_FINISHED",
+        "TASK_FAILED",
+        "TASK_KILLED",
+        "TASK_ERROR",
+        "TASK_LOST",
+        "TASK_DROPPED",
+        "TASK_GONE",
+        "TASK_GONE_BY_OPERATOR",
+    }
+)
+
+
+class Decision(msgspec.Struct, gc=False):
+    """Why work of a framework waits: one line of its journal.
+
+    Shapes: `reason` is a lower-case word (`declined`, `offer_timeout`, `rescinded`, `task_invalid`, `offers_invalid`).
+    """
+
+    at: float
+    reason: str
+    role: str
+    message: str
+    agent_id: str = ""
+    until: float | None = None
+
+
+class Task:
+    """One task: what its framework asked for, and every status it has had."""
+
+    __slots__ = (
+        "agent",
+        "executor_id",
+        "framework",
+        "id",
+        "info",
+        "resources",
+        "role",
+        "state",
+        "statuses",
+        "update_state",
+        "update_uuid",
+    )
+
+    def __init__(
+        self,
+        task_id: str,
+        framework: Framework,
+        agent: Agent,
+        role: str,
+        resources: Resources,
+        info: bytes,
+        executor_id: str,
+    ) -> None:
+        self.id = task_id
+        self.framework = framework
+        self.agent = agent
+        self.role = role
+        self.resources = resources
+        self.info = info  # JSON of TaskInfo as the client wrote it
+        self.executor_id = executor_id  # empty for a command task
+        self.state = "TASK_STAGING"
+        self.statuses: list[bytes] = []  # JSON of TaskStatus each, one a state
+        self.update_uuid = b""  # of the latest update that waits for its acknowledgement
+        self.update_state = ""  # the state in the latest update; behind `state` while updates queue up at the agent
+
+
+class Offer:
+    """Resources of one agent, promised to one framework in one role until it answers."""
+
+    __slots__ = ("agent", "framework", "id", "offered_at", "resources", "role")
+
+    def __init__(
+        self, offer_id: str, framework: Framework, agent: Agent, role: str, resources: Resources, offered_at: float
+    ) -> None:
+        self.id = offer_id
+        self.framework = framework
+        self.agent = agent
+        self.role = role
+        self.resources = resources
+        self.offered_at = offered_at
+
+
+class Executor:
+    """A custom or default executor known to run on an agent."""
+
+    __slots__ = ("framework_id", "id", "info", "resources", "role")
+
+    def __init__(self, framework_id: str, executor_id: str, info: bytes, resources: Resources, role: str) -> None:
+        self.framework_id = framework_id
+        self.id = executor_id
+        self.info = info
+        self.resources = resources
+        self.role = role
+
+
+class Framework:
+    """A framework: who it is, whether its scheduler is there, and what it has."""
+
+    def __init__(self, info: mesos.FrameworkInfo, framework_id: str, now: float) -> None:
+        self.id = framework_id
+        self.info = info
+        self.info_json = b""  # rendering of `info`, sent along with tasks
+        self.roles: list[str] = []
+        self.suppressed: dict[str, None] = {}
+        self.capabilities: dict[str, None] = {}
+        self.partition_aware = False
+        self.multi_role = False
+        self.refinement = False
+        self.principal: str | None = None
+        self.stream: int | None = None  # the open event stream; None: disconnected
+        self.stream_id = ""
+        self.active = False  # connected and offered to
+        self.recovered = False  # known from agents only, its scheduler not back yet
+        self.registered_at = now
+        self.reregistered_at: float | None = None
+        self.disconnected_at: float | None = None
+        self.unregistered_at: float | None = None
+        self.offers: dict[str, Offer] = {}
+        self.tasks: dict[str, Task] = {}
+        self.unreachable_tasks: dict[str, Task] = {}
+        self.completed_tasks: dict[str, Task] = {}  # oldest first, bounded by the handlers
+        self.executors: dict[tuple[str, str], Executor] = {}  # by (agent id, executor id)
+        self.counters: dict[str, int] = {}  # for the per-framework metrics, keyed by the metric's tail
+        self.decisions: deque[Decision] = deque(maxlen=DECISIONS_MAX)  # what kept its work waiting, oldest first
+        self.offer_constraints: scheduler.OfferConstraints | None = None
+
+
+class Agent:
+    """An agent: what it has, what runs there, and whether its link is up."""
+
+    def __init__(self, agent_id: str, info: mesos.AgentInfo, info_json: bytes, total: Resources, now: float) -> None:
+        self.id = agent_id
+        self.info = info
+        self.info_json = info_json
+        self.total = total
+        self.pid = ""
+        self.version = ""
+        self.capabilities: list[str] = []
+        self.link: int | None = None  # None: disconnected
+        self.active = True  # offered from
+        self.deactivated = False  # by an operator
+        self.registered_at = now
+        self.reregistered_at: float | None = None
+        self.hostname = info.hostname
+        self.ip = ""
+        self.port = info.port
+        self.ping_sequence = 0
+        self.pings_missed = 0
+        self.kills: dict[tuple[str, str], float | None] = {}  # asked for while the link was down, with their grace
+        self.offers: dict[str, Offer] = {}
+        self.tasks: dict[tuple[str, str], Task] = {}  # by (framework id, task id)
+        self.executors: dict[tuple[str, str], Executor] = {}  # by (framework id, executor id)
+
+
+class Config:
+    """The flags that decide something; times in seconds."""
+
+    def __init__(self) -> None:
+        self.heartbeat_s = 15.0
+        self.offer_timeout_s = 60.0
+        self.allocation_interval_s = 1.0
+        self.agent_ping_timeout_s = 15.0
+        self.pings_missed_max = 5
+        self.agent_reregister_timeout_s = 600.0
+        self.max_completed_frameworks = 50
+        self.max_completed_tasks_per_framework = 1000
+        self.max_unreachable_tasks_per_framework = 1000
+        self.max_operator_streams = 1000
+        self.min_allocatable = "cpus:0.01|mem:32"
+        self.offers_held_max = (
+            0  # cap on unanswered offers of one framework while others wait; 0: the allocator's default
+        )
+        self.weights: dict[str, float] = {}
+        self.whitelist: list[str] | None = None
+        self.filter_gpu_resources = True
+        self.fair_sharing_excluded: list[str] = []
+        self.role_sorter = "drf"
+        self.framework_sorter = "drf"
+        self.cluster: str | None = None
+        self.roles: list[str] | None = None  # the deprecated role whitelist
+
+
+class Master:
+    """All that a leading master knows."""
+
+    def __init__(self, config: Config, allocator: Allocator, deadlines: Deadlines, prng: Prng) -> None:
+        self.config = config
+        self.allocator = allocator
+        self.deadlines = deadlines
+        self.prng = prng
+        self.id = ""
+        self.epoch = 0
+        self.ip = ""
+        self.port = 0
+        self.hostname = ""
+        self.started_at = 0.0
+        self.wall_offset_s = 0.0
+        self.frameworks: dict[str, Framework] = {}
+        self.completed_frameworks: dict[str, Framework] = {}
+        self.streams: dict[int, Framework] = {}
+        self.operator_streams: list[int] = []
+        self.agents: dict[str, Agent] = {}
+        self.links: dict[int, Agent | None] = {}  # None: nobody's yet, or nobody's any more
+        self.peers: dict[int, str] = {}  # the address at the other end of each link
+        self.unreachable_agents: dict[str, float] = {}  # id -> wall time
+        self.gone_agents: dict[str, float] = {}
+        self.recovered_agents: dict[str, mesos.AgentInfo] = {}  # in the registry, not back yet
+        self.offers: OrderedDict[str, Offer] = OrderedDict()  # the oldest first, as they time out
+        self.next_framework = 0
+        self.next_agent = 0
+        self.next_offer = 0
+        self.registry_sequence = 0
+        self.writes: dict[int, Continuation] = {}  # what follows when a registry write is durable
+        self.admitting: dict[str, int] = {}  # agents whose registry entry is being written -> the link it came over
+        self.leaving: dict[str, None] = {}  # agents whose removal is being written
+        self.heartbeats: FixedDelay[int] = FixedDelay(config.heartbeat_s)  # by stream
+        self.pings: FixedDelay[str] = FixedDelay(config.agent_ping_timeout_s)  # by agent id
+        self.weights: dict[str, float] = {}
+        self.metrics: dict[str, int] = {}  # counters by Mesos' metric name
+        self.effects: list[Effect] = []  # of the event that is being handled

@@ -1,0 +1,90 @@
+"""The TaskStatuses that a master makes itself: no uuid, source SOURCE_MASTER, no acknowledgement wanted.
+
+Rules: a framework without PARTITION_AWARE never sees the states that came with it; it gets TASK_LOST instead.
+What an agent made passes as the agent's own JSON and is decoded here only to copy what a reconciliation repeats.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from merismos.protocol.v1 import mesos
+
+if TYPE_CHECKING:
+    from merismos.core.master.state import Framework, Master, Task
+
+STATES = {str(state): str(state) for state in mesos.TaskState}
+_PARTITION_STATES = frozenset(
+    {"TASK_DROPPED", "TASK_UNREACHABLE", "TASK_GONE", "TASK_GONE_BY_OPERATOR", "TASK_UNKNOWN"}
+)
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(mesos.TaskStatus, strict=False)
+_NANOSECONDS = 1_000_000_000
+
+
+def state_for(framework: Framework, state: str) -> str:
+    """Return `state` as `framework` understands it."""
+    if framework.partition_aware or state not in _PARTITION_STATES:
+        return state
+    return "TASK_LOST"
+
+
+def nanoseconds(seconds: float) -> int:
+    """Return wall time as the wire's TimeInfo carries it."""
+    return int(seconds * _NANOSECONDS)
+
+
+def status_of(
+    master: Master,
+    now: float,
+    task_id: str,
+    state: str,
+    reason: str,
+    message: str,
+    *,
+    agent_id: str | None = None,
+    latest: bytes | None = None,
+    unreachable_at: float | None = None,
+) -> bytes:
+    """Return the JSON of a status made by the master; `latest` lends it what a container status says.
+
+    Units: `unreachable_at` in seconds of wall time.
+    """
+    status = mesos.TaskStatus(
+        task_id=mesos.TaskID(value=task_id),
+        state=mesos.TaskState(state),
+        message=message,
+        source=mesos.TaskStatus_Source.SOURCE_MASTER,
+        reason=mesos.TaskStatus_Reason(reason),
+        agent_id=None if agent_id is None else mesos.AgentID(value=agent_id),
+        timestamp=now + master.wall_offset_s,
+    )
+    if unreachable_at is not None:
+        status.unreachable_time = mesos.TimeInfo(nanoseconds=nanoseconds(unreachable_at))
+    if latest is not None:
+        before = decode_status(latest)
+        if before is not None:
+            status.healthy = before.healthy
+            status.check_status = before.check_status
+            status.container_status = before.container_status
+    return _ENCODER.encode(status)
+
+
+def decode_status(status: bytes) -> mesos.TaskStatus | None:
+    """Return the status that an agent wrote, None when it is not one."""
+    try:
+        return _DECODER.decode(status)
+    except msgspec.DecodeError:
+        return None
+
+
+def keep_status(task: Task, state: str, status: bytes) -> None:
+    """Remember `status`: one a state, the last entry replaced when the state repeats."""
+    statuses = task.statuses
+    if statuses and task.update_state == state:
+        statuses[-1] = status
+    else:
+        statuses.append(status)
+    task.update_state = state

@@ -1,0 +1,1 @@
+"""What a master refuses, and the words it refuses it with."""

@@ -1,0 +1,90 @@
+"""The roles of a cluster: who uses what, in the v1 and the v0 form.
+
+Rules: a role is known while a framework subscribes in it, something is allocated, offered or reserved to it, or it has a weight.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from merismos.core.master.views import values
+from merismos.model.resources import EMPTY, Resources, sum_of
+from merismos.model.scalars import from_milli
+from merismos.protocol.v1 import mesos
+
+if TYPE_CHECKING:
+    from merismos.core.master.state import Master
+
+
+class RoleSums:
+    """What one role has, all its frameworks and agents together."""
+
+    __slots__ = ("allocated", "frameworks", "offered", "reserved")
+
+    def __init__(self) -> None:
+        self.frameworks: list[str] = []
+        self.allocated = EMPTY
+        self.offered = EMPTY
+        self.reserved = EMPTY
+
+
+def role_sums(master: Master) -> dict[str, RoleSums]:
+    """Return every known role with its sums, by name."""
+    sums: dict[str, RoleSums] = {role: RoleSums() for role in master.weights}
+    for framework in master.frameworks.values():
+        for role in framework.roles:
+            sums.setdefault(role, RoleSums()).frameworks.append(framework.id)
+        for role, resources in values.used_of_framework(framework).items():
+            entry = sums.setdefault(role, RoleSums())
+            entry.allocated = entry.allocated + resources
+        for role, resources in values.offered(framework).items():
+            entry = sums.setdefault(role, RoleSums())
+            entry.offered = entry.offered + resources
+    for agent in master.agents.values():
+        for role, resources in agent.total.reserved_by_role().items():
+            entry = sums.setdefault(role, RoleSums())
+            entry.reserved = entry.reserved + resources
+    return dict(sorted(sums.items()))
+
+
+def roles_v1(master: Master) -> list[mesos.Role]:
+    """Return the Role messages of GET_ROLES."""
+    return [
+        mesos.Role(
+            name=role,
+            weight=master.weights.get(role, 1.0),
+            frameworks=[mesos.FrameworkID(value=framework_id) for framework_id in entry.frameworks],
+            resources=_summed_v1(sum_of((entry.allocated, entry.offered))),
+        )
+        for role, entry in role_sums(master).items()
+    ]
+
+
+def _summed_v1(resources: Resources) -> list[mesos.Resource]:
+    return [
+        mesos.Resource(name=name, type=mesos.Value_Type.SCALAR, scalar=mesos.Value_Scalar(value=from_milli(milli)))
+        for name, milli in sorted(resources.quantities().items())
+        if name != "ports"
+    ]
+
+
+def roles_v0(master: Master) -> list[dict[str, Any]]:
+    """Return the role objects of /roles."""
+    return [
+        {
+            "name": role,
+            "weight": master.weights.get(role, 1.0),
+            "quota": {"role": role, "guarantee": {}, "limit": {}, "consumed": quantities_v0(entry.allocated)},
+            "resources": quantities_v0(sum_of((entry.allocated, entry.offered))),
+            "allocated": quantities_v0(entry.allocated),
+            "offered": quantities_v0(entry.offered),
+            "reserved": quantities_v0(entry.reserved),
+            "frameworks": entry.frameworks,
+        }
+        for role, entry in role_sums(master).items()
+    ]
+
+
+def quantities_v0(resources: Resources) -> dict[str, float]:
+    """Return scalars as numbers and ranges as their size, by name."""
+    return {name: from_milli(milli) for name, milli in sorted(resources.quantities().items())}

@@ -1,0 +1,241 @@
+"""The v0 reads of a master: /state, /state-summary, /slaves, /frameworks, /tasks, /roles and the small ones.
+
+Rules: `ROUTES` maps a path to a function of `(reads, query, now)` that yields slices of JSON; the shell adds jsonp and gzip.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from merismos.core.master.views import values
+from merismos.core.master.views.agents import agent_full_v0, agent_summary_v0
+from merismos.core.master.views.frameworks import framework_summary_v0, framework_v0
+from merismos.core.master.views.rendering import Renderings, array, encode, sliced
+from merismos.core.master.views.roles import roles_v0
+from merismos.core.master.views.tasks import task_v0_json
+from merismos.core.master.views.why import why
+from merismos.protocol import json
+
+if TYPE_CHECKING:
+    from merismos.core.master.state import Agent, Framework, Master, Task
+
+TASKS_LIMIT_DEFAULT = 100
+COUNTED_STATES = [
+    "TASK_STAGING",
+    "TASK_STARTING",
+    "TASK_RUNNING",
+    "TASK_KILLING",
+    "TASK_FINISHED",
+    "TASK_KILLED",
+    "TASK_FAILED",
+    "TASK_LOST",
+    "TASK_ERROR",
+    "TASK_UNREACHABLE",
+]
+
+
+class Reads:
+    """What a read needs besides its query: the records, the kept renderings and the flags as printed."""
+
+    __slots__ = ("flags", "logging_level", "master", "renderings")
+
+    def __init__(self, master: Master, flags: Mapping[str, str], renderings: Renderings | None = None) -> None:
+        self.master = master
+        self.flags = flags
+        self.logging_level = 0
+        self.renderings = renderings or Renderings()
+
+
+def state(reads: Reads, _query: Mapping[str, str], _now: float) -> Iterator[bytes]:
+    """Yield /state."""
+    master = reads.master
+    agents = list(master.agents.values())
+    there = sum(agent.link is not None and agent.active for agent in agents)
+    head: dict[str, Any] = version() | {
+        "start_time": values.wall_s(master, master.started_at),
+        "elected_time": values.wall_s(master, master.started_at),
+        "id": master.id,
+        "pid": values.pid(master),
+        "hostname": master.hostname,
+        "capabilities": list(values.MASTER_CAPABILITIES),
+        "activated_slaves": float(there),
+        "deactivated_slaves": float(len(agents) - there),
+        "unreachable_slaves": float(len(master.unreachable_agents)),
+        "leader": values.pid(master),
+        "leader_info": {"id": master.id, "pid": values.pid(master), "port": master.port, "hostname": master.hostname},
+    }
+    if master.config.cluster:
+        head["cluster"] = master.config.cluster
+    head["flags"] = dict(reads.flags)
+    yield encode(head)[:-1]
+    yield b',"slaves":'
+    yield from array(encode(agent_summary_v0(master, agent)) for agent in agents)
+    yield b',"recovered_slaves":' + encode(list(master.recovered_agents.values()))
+    yield from _framework_lists(reads, None)
+    yield b',"orphan_tasks":[],"unregistered_frameworks":[]}'
+
+
+def _framework_lists(reads: Reads, only: str | None) -> Iterator[bytes]:
+    master = reads.master
+    for name, frameworks in (("frameworks", master.frameworks), ("completed_frameworks", master.completed_frameworks)):
+        yield f',"{name}":['.encode()
+        separator = b""
+        for framework in list(frameworks.values()):
+            if only is None or framework.id == only:
+                yield separator
+                yield from framework_v0(master, framework, reads.renderings)
+                separator = b","
+        yield b"]"
+
+
+def frameworks(reads: Reads, query: Mapping[str, str], _now: float) -> Iterator[bytes]:
+    """Yield /frameworks, one of them with `framework_id`."""
+    lists = b"".join(_framework_lists(reads, query.get("framework_id")))
+    yield b"{" + lists[1:] + b',"unregistered_frameworks":[]}'
+
+
+def state_summary(reads: Reads, _query: Mapping[str, str], _now: float) -> Iterator[bytes]:
+    """Yield /state-summary: agents and frameworks with counts of tasks by state."""
+    master = reads.master
+    head: dict[str, Any] = {"hostname": master.hostname}
+    if master.config.cluster:
+        head["cluster"] = master.config.cluster
+    by_agent, by_framework = _tasks_by_agent(master), master.frameworks
+    yield encode(head)[:-1] + b',"slaves":'
+    yield from array(
+        encode(
+            agent_summary_v0(master, agent)
+            | _counts(by_agent.get(agent.id, []))
+            | {"framework_ids": _distinct(task.framework.id for task in by_agent.get(agent.id, []))}
+        )
+        for agent in list(master.agents.values())
+    )
+    yield b',"frameworks":'
+    yield from array(
+        encode(
+            framework_summary_v0(framework)
+            | _counts(_all_tasks(framework))
+            | {"slave_ids": _distinct(task.agent.id for task in _all_tasks(framework))}
+        )
+        for framework in list(by_framework.values())
+    )
+    yield b"}"
+
+
+def _tasks_by_agent(master: Master) -> dict[str, list[Task]]:
+    by_agent: dict[str, list[Task]] = {}
+    for framework in master.frameworks.values():
+        for task in _all_tasks(framework):
+            by_agent.setdefault(task.agent.id, []).append(task)
+    return by_agent
+
+
+def _all_tasks(framework: Framework) -> list[Task]:
+    return [*framework.tasks.values(), *framework.unreachable_tasks.values(), *framework.completed_tasks.values()]
+
+
+def _counts(tasks: list[Task]) -> dict[str, int]:
+    counts = dict.fromkeys(COUNTED_STATES, 0)
+    for task in tasks:
+        if task.state in counts:
+            counts[task.state] += 1
+    return counts
+
+
+def _distinct(names: Iterator[str] | Any) -> list[str]:  # noqa: ANN401 - any iterable of names
+    return list(dict.fromkeys(names))
+
+
+def slaves(reads: Reads, query: Mapping[str, str], _now: float) -> Iterator[bytes]:
+    """Yield /slaves, one of them with `slave_id`."""
+    master, only = reads.master, query.get("slave_id")
+    agents: list[Agent] = [agent for agent in master.agents.values() if only is None or agent.id == only]
+    yield b'{"slaves":'
+    yield from array(encode(agent_full_v0(master, agent)) for agent in agents)
+    yield b',"recovered_slaves":' + encode(list(master.recovered_agents.values())) + b"}"
+
+
+def tasks(reads: Reads, query: Mapping[str, str], _now: float) -> Iterator[bytes]:
+    """Yield /tasks: newest first unless `order=asc`, `limit` (100) from `offset`, narrowed by `framework_id` and `task_id`."""
+    master = reads.master
+    only_framework, only_task = query.get("framework_id"), query.get("task_id")
+    found = [
+        task
+        for group in (master.frameworks, master.completed_frameworks)
+        for framework in group.values()
+        if only_framework in (None, framework.id)
+        for task in _all_tasks(framework)
+        if only_task in (None, task.id)
+    ]
+    found.sort(key=_first_seen, reverse=query.get("order") != "asc")
+    offset, limit = _number(query, "offset", 0), _number(query, "limit", TASKS_LIMIT_DEFAULT)
+    yield b'{"tasks":'
+    yield from array(task_v0_json(reads.renderings, task) for task in found[offset : offset + limit])
+    yield b"}"
+
+
+def _first_seen(task: Task) -> float:
+    return json.decode(values.mesos.TaskStatus, task.statuses[0]).timestamp or 0.0 if task.statuses else 0.0
+
+
+def _number(query: Mapping[str, str], name: str, default: int) -> int:
+    text = query.get(name, "")
+    return int(text) if text.isascii() and text.isdigit() else default
+
+
+def roles(reads: Reads, _query: Mapping[str, str], _now: float) -> Iterator[bytes]:
+    """Yield /roles."""
+    yield encode({"roles": roles_v0(reads.master)})
+
+
+def version() -> dict[str, Any]:
+    """Return what /version says."""
+    return {
+        "version": values.WIRE_VERSION,
+        "build_date": values.BUILD_DATE,
+        "build_time": values.BUILD_TIME_S,
+        "build_user": "merismos",
+    }
+
+
+def weights(reads: Reads, _query: Mapping[str, str], _now: float) -> Iterator[bytes]:
+    """Yield /weights."""
+    yield encode([{"role": role, "weight": weight} for role, weight in sorted(reads.master.weights.items())])
+
+
+def why_text(reads: Reads, query: Mapping[str, str], now: float) -> Iterator[bytes]:
+    """Yield /why: which offers were considered for a task, framework or role, and why each didn't serve."""
+    yield encode(why(reads.master, query, now))
+
+
+def _constant(answer: object) -> Callable[[Reads, Mapping[str, str], float], Iterator[bytes]]:
+    def read(_reads: Reads, _query: Mapping[str, str], _now: float) -> Iterator[bytes]:
+        yield encode(answer)
+
+    return read
+
+
+def _sliced(
+    read: Callable[[Reads, Mapping[str, str], float], Iterator[bytes]],
+) -> Callable[[Reads, Mapping[str, str], float], Iterator[bytes]]:
+    def slices(reads: Reads, query: Mapping[str, str], now: float) -> Iterator[bytes]:
+        return sliced(read(reads, query, now))
+
+    return slices
+
+
+ROUTES: dict[str, Callable[[Reads, Mapping[str, str], float], Iterator[bytes]]] = {
+    "/state": _sliced(state),
+    "/state-summary": _sliced(state_summary),
+    "/slaves": _sliced(slaves),
+    "/frameworks": _sliced(frameworks),
+    "/tasks": _sliced(tasks),
+    "/roles": roles,
+    "/weights": weights,
+    "/quota": _constant({}),
+    "/maintenance/schedule": _constant({}),
+    "/maintenance/status": _constant({}),
+    "/version": _constant(version()),
+    "/why": why_text,
+}

@@ -1,0 +1,117 @@
+"""Small conversions that every view uses: wall times, resources in both formats, the master's own description."""
+
+from __future__ import annotations
+
+import ipaddress
+from typing import TYPE_CHECKING
+
+from merismos.core.master.state import TERMINAL
+from merismos.model.resource_protocol import to_protocol
+from merismos.model.resources import Resources, sum_of
+from merismos.protocol.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from merismos.core.master.state import Agent, Framework, Master
+
+WIRE_VERSION = "1.12.0"  # the Mesos whose APIs we speak; clients compare it
+BUILD_DATE = "2026-11-23 00:00:00 UTC"
+BUILD_TIME_S = 1795392000.0
+MASTER_CAPABILITIES = ("AGENT_UPDATE", "AGENT_DRAINING", "QUOTA_V2")
+
+
+def wall_s(master: Master, at: float) -> float:
+    """Return the wall time of an instant of the core.
+
+    Units: seconds since the epoch.
+    """
+    return at + master.wall_offset_s
+
+
+def time_info(master: Master, at: float) -> mesos.TimeInfo:
+    """Return an instant of the core as a v1 TimeInfo."""
+    return mesos.TimeInfo(nanoseconds=int(wall_s(master, at) * 1e9))
+
+
+def version_info() -> mesos.VersionInfo:
+    """Return what /version and GET_VERSION say."""
+    return mesos.VersionInfo(
+        version=WIRE_VERSION, build_date=BUILD_DATE, build_time=BUILD_TIME_S, build_user="merismos"
+    )
+
+
+def pid(master: Master) -> str:
+    """Return the master's pid in libprocess' form, which clients parse."""
+    return f"master@{master.ip}:{master.port}"
+
+
+def master_info(master: Master) -> mesos.MasterInfo:
+    """Return the MasterInfo of SUBSCRIBED and GET_MASTER."""
+    return mesos.MasterInfo(
+        id=master.id,
+        ip=int.from_bytes(ipaddress.IPv4Address(master.ip).packed, "little"),
+        port=master.port,
+        pid=pid(master),
+        hostname=master.hostname,
+        version=WIRE_VERSION,
+        address=mesos.Address(hostname=master.hostname, ip=master.ip, port=master.port),
+        capabilities=[
+            mesos.MasterInfo_Capability(type=mesos.MasterInfo_Capability_Type(name)) for name in MASTER_CAPABILITIES
+        ],
+    )
+
+
+def used_of_agent(agent: Agent) -> dict[str, Resources]:
+    """Return what tasks and executors use on an agent, by role."""
+    used: dict[str, Resources] = {}
+    for task in agent.tasks.values():
+        if task.state not in TERMINAL:
+            _add(used, task.role, task.resources)
+    for executor in agent.executors.values():
+        _add(used, executor.role, executor.resources)
+    return used
+
+
+def used_of_framework(framework: Framework) -> dict[str, Resources]:
+    """Return what a framework's tasks and executors use, by role."""
+    used: dict[str, Resources] = {}
+    for task in framework.tasks.values():
+        if task.state not in TERMINAL:
+            _add(used, task.role, task.resources)
+    for executor in framework.executors.values():
+        _add(used, executor.role, executor.resources)
+    return used
+
+
+def offered(record: Agent | Framework) -> dict[str, Resources]:
+    """Return what is offered from an agent or to a framework, by role."""
+    by_role: dict[str, Resources] = {}
+    for offer in record.offers.values():
+        _add(by_role, offer.role, offer.resources)
+    return by_role
+
+
+def total_of(by_role: dict[str, Resources]) -> Resources:
+    """Return the sum over all roles."""
+    return sum_of(by_role.values())
+
+
+def by_role_v1(by_role: dict[str, Resources]) -> list[mesos.Resource]:
+    """Return per-role sums in the operator API's form: `role` "*" and the allocation's role."""
+    return [entry for role, resources in by_role.items() for entry in operator_form(resources, role)]
+
+
+def operator_form(resources: Resources, allocation_role: str | None = None) -> list[mesos.Resource]:
+    """Return resources as operator answers print them: both formats at once, unreserved ones with `role` "*"."""
+    return to_protocol(resources, allocation_role=allocation_role, endpoint=True)
+
+
+def _add(by_role: dict[str, Resources], role: str, resources: Resources) -> None:
+    held = by_role.get(role)
+    by_role[role] = resources if held is None else held + resources
+
+
+def names(values: Iterable[object]) -> list[str]:
+    """Return enum members as their names."""
+    return [str(value) for value in values]

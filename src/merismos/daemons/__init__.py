@@ -1,0 +1,1 @@
+"""Composition roots: each wires a machine, its shell and its adapters into a process."""

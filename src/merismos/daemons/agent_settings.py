@@ -1,0 +1,131 @@
+"""From an agent's flags to the settings of its core.
+
+Errors: FlagError, with what to change.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import msgspec
+
+from merismos.adapters.linux import detection
+from merismos.core.agent.state import AgentSettings
+from merismos.core.master.views.values import WIRE_VERSION
+from merismos.model.attributes import parse_attributes
+from merismos.model.rejection import Rejection
+from merismos.model.resource_notation import parse_resources
+from merismos.model.resource_protocol import to_protocol
+from merismos.model.resources import Resources
+from merismos.protocol.v1 import mesos
+from merismos.shell.flags import FlagError, Flags
+from merismos.shell.quantities import format_duration
+
+EFFECTIVE = frozenset(
+    {
+        "advertise_ip",
+        "advertise_port",
+        "attributes",
+        "default_role",
+        "executor_environment_variables",
+        "executor_shutdown_grace_period",
+        "fetcher_stall_timeout",
+        "frameworks_home",
+        "gc_delay",
+        "help",
+        "hostname",
+        "hostname_lookup",
+        "ip",
+        "log_dir",
+        "logging_level",
+        "master",
+        "max_completed_executors_per_framework",
+        "port",
+        "port_file",
+        "quiet",
+        "recovery_timeout",
+        "registration_backoff_factor",
+        "resources",
+        "switch_user",
+        "version",
+        "work_dir",
+    }
+)
+
+
+def parse_master(flags: Flags) -> str:
+    """Return `host:port` of the master."""
+    master = (flags.text("master") or "").strip()
+    if not master:
+        raise FlagError("--master is missing: write --master=host:port")
+    if master.startswith("zk://"):
+        raise FlagError("--master=zk://... comes later: name the master itself, --master=host:port")
+    address = master.rpartition("@")[2]
+    host, separator, port = address.rpartition(":")
+    if not separator or not host or not port.isdigit():
+        raise FlagError(f"--master={master} is no address: write --master=host:port")
+    return address
+
+
+def parse_work_dir(flags: Flags) -> str:
+    """Return the absolute work directory."""
+    work_dir = flags.text("work_dir")
+    if not work_dir:
+        raise FlagError("--work_dir is missing: write --work_dir=DIRECTORY, where sandboxes and records go")
+    return str(Path(work_dir).absolute())
+
+
+def detect_resources(flags: Flags, work_dir: str) -> Resources:
+    """Return the resources that are given, and the rest as detected."""
+    given = parse_resources(flags.text("resources") or "", flags.text("default_role") or "*")
+    if isinstance(given, Rejection):
+        raise FlagError(f"--resources: {given.message}")
+    found = parse_resources(detection.detect_missing(set(given.names()), work_dir))
+    assert isinstance(found, Resources), found
+    return given + found
+
+
+def build_settings(flags: Flags, ip: str, port: int) -> AgentSettings:
+    """Return the settings of an agent that listens at `ip`:`port`."""
+    work_dir = parse_work_dir(flags)
+    attributes = parse_attributes(flags.text("attributes") or "")
+    if isinstance(attributes, Rejection):
+        raise FlagError(f"--attributes: {attributes.message}")
+    hostname = flags.text("hostname") or (detection.detect_hostname(ip) if flags.on("hostname_lookup") else ip)
+    advertised_ip = flags.text("advertise_ip") or ip
+    advertised_port = flags.whole("advertise_port") if flags.given("advertise_port") else port
+    info = mesos.AgentInfo(
+        hostname=hostname,
+        port=advertised_port,
+        resources=to_protocol(detect_resources(flags, work_dir)),
+        attributes=attributes,
+    )
+    return AgentSettings(
+        info=info,
+        ip=advertised_ip,
+        port=advertised_port,
+        pid=f"slave(1)@{advertised_ip}:{advertised_port}",
+        version=WIRE_VERSION,
+        work_dir=work_dir,
+        environment=executor_environment(flags),
+        switch_user=flags.on("switch_user") and os.geteuid() == 0,
+        registration_backoff_s=flags.seconds("registration_backoff_factor"),
+        kill_grace_s=flags.seconds("executor_shutdown_grace_period"),
+        kill_grace_text=format_duration(flags.seconds("executor_shutdown_grace_period")),
+        recovery_timeout_text=format_duration(flags.seconds("recovery_timeout")),
+        gc_delay_s=flags.seconds("gc_delay"),
+        completed_executors_max=flags.whole("max_completed_executors_per_framework"),
+    )
+
+
+def executor_environment(flags: Flags) -> list[str]:
+    """Return the variables that every task gets, as NAME=value."""
+    text = flags.text("executor_environment_variables")
+    if not text:
+        return []
+    try:
+        variables = msgspec.json.decode(text, type=dict[str, str])
+    except msgspec.DecodeError as error:
+        raise FlagError(f"--executor_environment_variables is no JSON object of strings: {error}") from error
+    return [f"{name}={value}" for name, value in variables.items()]

@@ -1,0 +1,313 @@
+"""The master's process: flags, machine, registry, HTTP server and links, wired together.
+
+Rules: the port is open before the registry is read (503 meanwhile) and the machine sees no event before `Started`. The epoch grows
+with every start, whatever the clock does, as long as the registry is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+import merismos
+from merismos.adapters.http.exchange import Exchange
+from merismos.adapters.http.files import Files
+from merismos.adapters.http.gate import Gate
+from merismos.adapters.http.master_endpoints import MasterEndpoints
+from merismos.adapters.http.operator import OperatorEndpoint
+from merismos.adapters.http.scheduler import SchedulerEndpoint
+from merismos.adapters.http.server import HttpServer
+from merismos.adapters.http.slow import Router, application
+from merismos.adapters.link.server import LinkServer
+from merismos.adapters.storage.memory import MemoryRegistry
+from merismos.adapters.storage.sqlite import SqliteRegistry
+from merismos.core.kernel import Effect, Event
+from merismos.core.master import effects, events
+from merismos.core.master.machine import MasterMachine
+from merismos.core.master.views.v0 import Reads
+from merismos.daemons import process
+from merismos.daemons.master_flags import EFFECTIVE, config_of
+from merismos.ports.registry import RegistryError, RegistryStore
+from merismos.protocol.link import Hello
+from merismos.shell import logging
+from merismos.shell.driver import Driver, Performer
+from merismos.shell.flag_tables import MASTER
+from merismos.shell.flags import FlagError, Flags, parse, usage
+from merismos.shell.metrics_system import system_metrics
+from merismos.shell.turn import Turn
+from merismos.shell.wheel import Wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+log = structlog.get_logger()
+
+CLOCK_CHECK_S = 10.0
+CLOCK_DRIFT_S_MAX = 0.05
+REGISTRY_FILE = "registry.sqlite"
+EPOCH = ("master", "epoch")
+
+
+class Place(NamedTuple):
+    """Where this master is, for others."""
+
+    listen_ip: str
+    ip: str
+    hostname: str
+
+
+class MasterDaemon:
+    """One master and all that it is made of."""
+
+    def __init__(self, flags: Flags, registry: RegistryStore, log_file: Path | None = None) -> None:
+        loop = asyncio.get_running_loop()
+        self._flags = flags
+        self._registry = registry
+        self._stopped: asyncio.Future[int] = loop.create_future()
+        self.machine = MasterMachine(config_of(flags))
+        turn = Turn(loop)
+        self._wheel = Wheel(loop)
+        self._gate = Gate()
+        self._exchange = Exchange()
+        self._links = LinkServer(self._post, turn)
+        self._links.on_closed = lambda peer, reason: log.info("a link closed", peer=peer, reason=reason)
+        schedulers = SchedulerEndpoint(self._gate, self._exchange)
+        reads = Reads(self.machine.master, flags.printed())
+        files = Files()
+        if log_file is not None:
+            files.attach("/master/log", log_file)
+        operators = OperatorEndpoint(self._gate, self._exchange, reads, files, self._set_logging_level)
+        pages = Path(merismos.__file__).parent / "web" / "static"
+        endpoints = MasterEndpoints(self._gate, reads, operators, schedulers, files, pages, system_metrics)
+        self._server = HttpServer(application(Router(endpoints.table(), "/master")), schedulers, turn, self._wheel)
+        self._driver = Driver(self.machine, self._performers(), loop, turn, on_fault=self._fault)
+        for endpoint in (self._exchange, schedulers, operators):
+            endpoint.post = self._driver.post
+        self._wall_offset_s = 0.0
+        self._clock_timer: asyncio.TimerHandle | None = None
+
+    async def start(self) -> int:
+        """Listen, read the registry, lead; return the port.
+
+        Errors: OSError for the port, RegistryError for the registry.
+        """
+        flags = self._flags
+        place = await _place_of(flags)
+        port = await self._server.listen(place.listen_ip, flags.whole("port"))
+        entries = await self._registry.load()
+        epoch = await self._new_epoch(entries)
+        master_id = str(uuid.uuid4())
+        advertised = flags.whole("advertise_port") if flags.given("advertise_port") else port
+        self._wall_offset_s = _wall_offset_s()
+        self._links.hello = Hello(epoch=epoch, master_id=master_id)
+        self._post(
+            events.Started(
+                master_id,
+                secrets.randbits(64),
+                self._wall_offset_s,
+                epoch,
+                place.ip,
+                advertised,
+                place.hostname,
+                [entry for entry in entries if entry[:2] != EPOCH],
+            )
+        )
+        self._server.links = self._links.accept
+        self._gate.recovered = True
+        self._clock_timer = asyncio.get_running_loop().call_later(CLOCK_CHECK_S, self._check_clock)
+        log.info(
+            "leading",
+            url=f"http://{place.ip}:{advertised}",
+            master_id=master_id,
+            epoch=epoch,
+            agents_known=len(entries),
+        )
+        process.announce("master", place.ip, port, flags.text("port_file"))
+        return port
+
+    async def stopped(self) -> int:
+        """Wait until somebody stops the master; return the exit code."""
+        return await self._stopped
+
+    def stop(self, code: int) -> None:
+        """Stop with this exit code; the first one counts."""
+        if not self._stopped.done():
+            self._stopped.set_result(code)
+
+    async def close(self) -> None:
+        """Take no more events, close every connection and the registry."""
+        self._gate.recovered = False
+        if self._clock_timer is not None:
+            self._clock_timer.cancel()
+        self._driver.close()
+        self._links.close()
+        self._exchange.close()
+        await self._server.close()
+        self._wheel.close()
+        await self._registry.close()
+
+    def _performers(self) -> Mapping[type[Effect], Performer]:
+        exchange = self._exchange
+        return {
+            effects.Respond: exchange.respond,
+            effects.OpenStream: exchange.open_stream,
+            effects.SendEvent: exchange.send_event,
+            effects.SendUpdate: exchange.send_update,
+            effects.SendOffers: exchange.send_offers,
+            effects.SendHeartbeat: exchange.send_heartbeat,
+            effects.CloseStream: exchange.close_stream,
+            effects.PublishEvent: exchange.publish_event,
+            effects.SendToAgent: self._links.send,
+            effects.CloseLink: self._links.close_link,
+            effects.StoreRegistry: self._store,
+            effects.Explain: _explain,
+            effects.Exit: self._exit,
+        }
+
+    def _post(self, event: Event) -> None:
+        self._driver.post(event)
+
+    def _store(self, effect: effects.StoreRegistry) -> None:
+        sequence = effect.sequence
+
+        def done(error: RegistryError | None) -> None:
+            self._post(events.RegistryStored(sequence) if error is None else events.RegistryLost(sequence, str(error)))
+
+        self._registry.store(effect.changes, done)
+
+    def _exit(self, effect: effects.Exit) -> None:
+        log.error("the master exits", reason=effect.reason, code=effect.code)
+        self.stop(effect.code)
+
+    def _fault(self, event: Event, error: Exception) -> None:
+        log.critical(
+            "a bug in the master stops it: please report it with this line", during=repr(event)[:8192], exc_info=error
+        )
+        self.stop(process.EXIT_FAULT)
+
+    async def _new_epoch(self, entries: list[tuple[str, str, bytes]]) -> int:
+        before = next((int(value) for table, key, value in entries if (table, key) == EPOCH), 0)
+        epoch = max(before + 1, int(time.time()))
+        stored: asyncio.Future[RegistryError | None] = asyncio.get_running_loop().create_future()
+        self._registry.store([(*EPOCH, b"%d" % epoch)], stored.set_result)
+        error = await stored
+        if error is not None:
+            raise error
+        return epoch
+
+    def _check_clock(self) -> None:
+        """Tell the core when the wall clock was moved."""
+        offset_s = _wall_offset_s()
+        if abs(offset_s - self._wall_offset_s) > CLOCK_DRIFT_S_MAX:
+            self._wall_offset_s = offset_s
+            self._post(events.WallClockSet(offset_s))
+        self._clock_timer = asyncio.get_running_loop().call_later(CLOCK_CHECK_S, self._check_clock)
+
+    def _set_logging_level(self, verbosity: int, duration_s: float) -> None:
+        usual = logging.LEVELS[self._flags.text("logging_level") or "INFO"]
+        logging.set_level(logging.LEVELS["DEBUG"] if verbosity else usual)
+        asyncio.get_running_loop().call_later(duration_s, logging.set_level, usual)
+
+
+def _explain(effect: effects.Explain) -> None:
+    log.debug(
+        "work waits",
+        framework_id=effect.framework_id,
+        role=effect.role,
+        agent_id=effect.agent_id,
+        reason=effect.reason,
+        message=effect.message,
+    )
+
+
+def _wall_offset_s() -> float:
+    return time.time() - time.monotonic()
+
+
+async def _place_of(flags: Flags) -> Place:
+    listen_ip = flags.text("ip") or "0.0.0.0"  # noqa: S104 - a master serves its cluster; --ip narrows it
+    ip = flags.text("advertise_ip") or (process.outward_ip() if listen_ip in {"0.0.0.0", "::"} else listen_ip)  # noqa: S104
+    hostname = flags.text("hostname")
+    if hostname is None:
+        hostname = await process.hostname_of(ip) if flags.on("hostname_lookup") else ip
+    return Place(listen_ip, ip, hostname)
+
+
+def registry_of(flags: Flags) -> RegistryStore:
+    """Return the store that `--registry` names.
+
+    Errors: FlagError; OSError for a work_dir that can't be made.
+    """
+    kind = flags.text("registry")
+    if kind == "in_memory":
+        return MemoryRegistry()
+    work_dir = flags.text("work_dir")
+    if work_dir is None:
+        raise FlagError("--work_dir=PATH is needed, for the registry; --registry=in_memory does without, and forgets")
+    path = Path(work_dir)
+    path.mkdir(parents=True, exist_ok=True)
+    return SqliteRegistry(path / REGISTRY_FILE)
+
+
+async def run_master(
+    flags: Flags, *, log_file: Path | None = None, started: Callable[[MasterDaemon, int], None] | None = None
+) -> int:
+    """Run a master until it is stopped; return the exit code.
+
+    Errors: FlagError, OSError, RegistryError where it can't start.
+    """
+    daemon = MasterDaemon(flags, registry_of(flags), log_file)
+    try:
+        process.on_signals(daemon.stop)
+        port = await daemon.start()
+        process.tune_collector()
+        if started is not None:
+            started(daemon, port)
+        return await daemon.stopped()
+    finally:
+        await daemon.close()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the `mesos-master` command; return its exit code."""
+    process.refuse_optimisation()
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        flags = parse(MASTER, arguments, os.environ, effective=EFFECTIVE)
+        if flags.on("help"):
+            sys.stdout.write(usage("mesos-master", MASTER))
+            return 0
+        if flags.on("version"):
+            sys.stdout.write(f"merismos {merismos.__version__}\n")
+            return 0
+        log_file = _log_file(flags)
+        logging.configure(flags.text("logging_level") or "INFO", os.environ, quiet=flags.on("quiet"), file=log_file)
+        for warning in flags.warnings:
+            log.warning(warning)
+        process.raise_file_limit()
+        external = flags.text("external_log_file")
+        return process.run(run_master(flags, log_file=log_file or (Path(external) if external else None)))
+    except (FlagError, RegistryError, OSError, ValueError) as error:
+        sys.stderr.write(f"mesos-master: {error}\n")
+        return process.EXIT_USAGE if isinstance(error, (FlagError, ValueError)) else 1
+
+
+def _log_file(flags: Flags) -> Path | None:
+    log_dir = flags.text("log_dir")
+    if log_dir is None:
+        return None
+    Path(log_dir).mkdir(parents=True, exist_ok=True)
+    return Path(log_dir) / "merismos-master.log"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,135 @@
+"""What the master's flags mean to its core."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from merismos.core.master.state import Config
+from merismos.shell.flags import FlagError, Flags
+
+EFFECTIVE: Final = frozenset(
+    {
+        "advertise_ip",
+        "advertise_port",
+        "agent_ping_timeout",
+        "agent_reregister_timeout",
+        "allocation_interval",
+        "cluster",
+        "external_log_file",
+        "fair_sharing_excluded_resource_names",
+        "filter_gpu_resources",
+        "framework_sorter",
+        "help",
+        "hostname",
+        "hostname_lookup",
+        "ip",
+        "log_dir",
+        "logging_level",
+        "max_agent_ping_timeouts",
+        "max_completed_frameworks",
+        "max_completed_tasks_per_framework",
+        "max_operator_event_stream_subscribers",
+        "max_unreachable_tasks_per_framework",
+        "min_allocatable_resources",
+        "offer_timeout",
+        "port",
+        "port_file",
+        "quiet",
+        "registry",
+        "role_sorter",
+        "roles",
+        "version",
+        "weights",
+        "whitelist",
+        "work_dir",
+    }
+)
+REGISTRIES: Final = ("sqlite", "in_memory", "replicated_log")
+SORTERS: Final = ("drf", "random")
+PORT_MAX: Final = 65535
+
+
+def config_of(flags: Flags) -> Config:
+    """Return the core's configuration.
+
+    Errors: FlagError.
+    """
+    _check(flags)
+    config = Config()
+    config.agent_ping_timeout_s = flags.seconds("agent_ping_timeout")
+    config.agent_reregister_timeout_s = flags.seconds("agent_reregister_timeout")
+    config.allocation_interval_s = flags.seconds("allocation_interval")
+    config.cluster = flags.text("cluster")
+    config.fair_sharing_excluded = _names(flags.text("fair_sharing_excluded_resource_names"))
+    config.filter_gpu_resources = flags.on("filter_gpu_resources")
+    config.framework_sorter = flags.text("framework_sorter") or "drf"
+    config.max_completed_frameworks = flags.whole("max_completed_frameworks")
+    config.max_completed_tasks_per_framework = flags.whole("max_completed_tasks_per_framework")
+    config.max_operator_streams = flags.whole("max_operator_event_stream_subscribers")
+    config.max_unreachable_tasks_per_framework = flags.whole("max_unreachable_tasks_per_framework")
+    config.min_allocatable = flags.text("min_allocatable_resources") or ""
+    config.offer_timeout_s = flags.seconds("offer_timeout")
+    config.pings_missed_max = flags.whole("max_agent_ping_timeouts")
+    config.role_sorter = flags.text("role_sorter") or "drf"
+    config.roles = _names(flags.text("roles")) if flags.given("roles") else None
+    config.weights = _weights(flags.text("weights"))
+    config.whitelist = _whitelist(flags.text("whitelist"))
+    return config
+
+
+def _check(flags: Flags) -> None:
+    if flags.given("zk"):
+        raise FlagError("--zk: this version elects no leader by ZooKeeper yet; leave it out to run a single master")
+    _one_of(flags, "registry", REGISTRIES)
+    _one_of(flags, "role_sorter", SORTERS)
+    _one_of(flags, "framework_sorter", SORTERS)
+    if not 0 <= flags.whole("port") <= PORT_MAX:
+        raise FlagError(f"--port={flags.whole('port')}: a port is a number from 0 to {PORT_MAX}")
+    for name in ("agent_ping_timeout", "agent_reregister_timeout", "allocation_interval", "offer_timeout"):
+        if flags.seconds(name) <= 0:
+            raise FlagError(f"--{name}: it must be longer than nothing, such as 1secs")
+    for name in (
+        "max_completed_frameworks",
+        "max_completed_tasks_per_framework",
+        "max_unreachable_tasks_per_framework",
+    ):
+        if flags.whole(name) < 0:
+            raise FlagError(f"--{name}: it can't be below 0")
+    if flags.whole("max_agent_ping_timeouts") < 1:
+        raise FlagError("--max_agent_ping_timeouts: it must be at least 1")
+
+
+def _one_of(flags: Flags, name: str, allowed: tuple[str, ...]) -> None:
+    value = flags.text(name)
+    if value not in allowed:
+        raise FlagError(f"--{name}={value}: take one of {', '.join(allowed)}")
+
+
+def _names(text: str | None) -> list[str]:
+    return [name for part in (text or "").split(",") if (name := part.strip())]
+
+
+def _weights(text: str | None) -> dict[str, float]:
+    weights: dict[str, float] = {}
+    for part in _names(text):
+        role, equals, number = part.partition("=")
+        try:
+            weight = float(number)
+        except ValueError:
+            weight = 0.0
+        if not role or not equals or not 0 < weight < float("inf"):
+            raise FlagError(
+                f"--weights: '{part}' is no weight; write role=number with a number above 0, such as ads=2,web=1"
+            )
+        weights[role] = weight
+    return weights
+
+
+def _whitelist(path: str | None) -> list[str] | None:
+    if path is None or path == "*":
+        return None
+    try:
+        return Path(path).read_text(encoding="utf-8").split()
+    except (OSError, ValueError) as error:
+        raise FlagError(f"--whitelist: {path} can't be read: {error}") from error

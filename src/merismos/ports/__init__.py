@@ -1,0 +1,1 @@
+"""What a core needs from the world, one Protocol a file."""

@@ -1,0 +1,103 @@
+"""A task as its author writes it: a command and what it needs."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from merismos.protocol.v1 import mesos
+
+_NANOSECONDS: Final = 1_000_000_000
+_ID_BYTES: Final = 4
+
+
+class Task(msgspec.Struct, kw_only=True):
+    """A command to run, and the resources it takes.
+
+    Shapes: `command` is a line for the shell, or a list: a program and its arguments. `ports` is how many ports it wants; the
+    task finds them in PORT0, PORT1 ... `template` is a TaskInfo whose further fields (container, health_check, discovery ...)
+    are taken as they are.
+    Units: `cpus` and `gpus` in cores and devices, `mem` and `disk` in MB.
+    """
+
+    name: str
+    command: str | Sequence[str]
+    cpus: float = 0.1
+    mem: float = 32.0
+    disk: float = 0.0
+    gpus: float = 0.0
+    ports: int = 0
+    env: Mapping[str, str] = {}
+    uris: Sequence[str] = ()
+    user: str | None = None
+    labels: Mapping[str, str] = {}
+    kill_grace_s: float | None = None
+    time_limit_s: float | None = None
+    template: mesos.TaskInfo | None = None
+    id: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.id:
+            self.id = f"{self.name}-{secrets.token_hex(_ID_BYTES)}"
+
+    @property
+    def needs(self) -> dict[str, float]:
+        """The scalar resources it takes, those that are not zero."""
+        wanted = {"cpus": self.cpus, "mem": self.mem, "disk": self.disk, "gpus": self.gpus}
+        return {name: amount for name, amount in wanted.items() if amount > 0}
+
+    def info(self, agent_id: str, resources: list[mesos.Resource]) -> mesos.TaskInfo:
+        """Return the TaskInfo for this agent and these resources of its offer."""
+        info = mesos.TaskInfo(
+            name=self.name,
+            task_id=mesos.TaskID(value=self.id),
+            agent_id=mesos.AgentID(value=agent_id),
+            resources=resources,
+            command=self._command(resources),
+            labels=_labels(self.labels),
+            kill_policy=None if self.kill_grace_s is None else mesos.KillPolicy(grace_period=_duration(self.kill_grace_s)),
+            max_completion_time=None if self.time_limit_s is None else _duration(self.time_limit_s),
+        )
+        if self.template is not None:
+            for field in self.template.__struct_fields__:
+                if not getattr(info, field) and getattr(self.template, field):
+                    setattr(info, field, getattr(self.template, field))
+        return info
+
+    def _command(self, resources: list[mesos.Resource]) -> mesos.CommandInfo:
+        taken = (number for resource in resources if resource.name == "ports" for number in _numbers(resource))
+        env = {f"PORT{index}": str(number) for index, number in enumerate(taken)} | dict(self.env)
+        command = mesos.CommandInfo(
+            uris=[mesos.CommandInfo_URI(value=uri) for uri in self.uris],
+            environment=_environment(env),
+            user=self.user,
+        )
+        if isinstance(self.command, str):
+            command.value = self.command
+        else:
+            command.shell = False
+            command.arguments = list(self.command)
+            command.value = command.arguments[0] if command.arguments else None
+        return command
+
+
+def _numbers(resource: mesos.Resource) -> list[int]:
+    ranges = resource.ranges.range if resource.ranges is not None else []
+    return [number for one in ranges for number in range(one.begin, one.end + 1)]
+
+
+def _environment(env: Mapping[str, str]) -> mesos.Environment | None:
+    if not env:
+        return None
+    return mesos.Environment(variables=[mesos.Environment_Variable(name=name, value=env[name]) for name in env])
+
+
+def _labels(labels: Mapping[str, str]) -> mesos.Labels | None:
+    return mesos.Labels(labels=[mesos.Label(key=key, value=labels[key]) for key in labels]) if labels else None
+
+
+def _duration(seconds: float) -> mesos.DurationInfo:
+    return mesos.DurationInfo(nanoseconds=round(seconds * _NANOSECONDS))

@@ -1,0 +1,1 @@
+"""The imperative shell: runs a core machine against the world, and what every daemon needs to start."""

@@ -1,0 +1,150 @@
+"""A real cluster on this machine, and a way to run a third-party client's program against it.
+
+Rules: one cluster serves every client of a test run; each wait has a bound; what a program or the cluster printed is part of the
+failure. Which clients are installed, and why one isn't, is written by `install.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PROGRAMS = Path(__file__).with_name("programs")
+MADE = Path(__file__).resolve().parents[2] / "var" / "clients"
+READY_S_MAX = 20.0
+END_S_MAX = 15.0
+PROGRAM_S_MAX = 55.0
+URL = re.compile(r"https?://(?P<host>[\w.\-]+):(?P<port>\d+)")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where the master of a running cluster listens."""
+
+    host: str
+    port: int
+    output: Path
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+def _address_in_output(process: subprocess.Popen[bytes], output: Path) -> tuple[str, int]:
+    """Copy what the process prints to `output`, until it names its URL."""
+    assert process.stdout is not None
+    deadline = time.monotonic() + READY_S_MAX
+    text = ""
+    with selectors.DefaultSelector() as ready, output.open("ab") as copy:
+        ready.register(process.stdout, selectors.EVENT_READ)
+        while (left_s := deadline - time.monotonic()) > 0:
+            if not ready.select(left_s):
+                break
+            piece = os.read(process.stdout.fileno(), 65536)
+            if not piece:
+                break
+            copy.write(piece)
+            text += piece.decode(errors="replace")
+            lines, _, _ = text.rpartition("\n")
+            if found := URL.search(lines):
+                return found["host"], int(found["port"])
+    pytest.fail(f"`merismos up` named no URL within {READY_S_MAX} s; it printed:\n{text}{_tail(output)}")
+
+
+def _tail(output: Path) -> str:
+    return output.read_text(encoding="utf-8", errors="replace")[-6000:] if output.exists() else ""
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A master and two agents as `merismos up` starts them; gone when the tests are."""
+    folder = tmp_path_factory.mktemp("cluster")
+    output = folder / "stderr"
+    command = [sys.executable, "-m", "merismos.cli", "up", "--agents", "2", "--master-port", "0"]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(folder)}
+    with output.open("wb") as errors:
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE, stderr=errors, stdin=subprocess.DEVNULL, cwd=folder, env=environment, start_new_session=True,
+        )  # fmt: skip
+    try:
+        host, port = _address_in_output(process, output)
+        yield Cluster(host, port, output)
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=END_S_MAX)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
+
+
+def _installed(kind: str) -> None:
+    reason = MADE / f"{kind}.reason"
+    if reason.is_file():
+        pytest.skip(f"the {kind} clients can't be installed here: {reason.read_text(encoding='utf-8').strip()}")
+    if not (MADE / f"{kind}.stamp").is_file():
+        pytest.skip(f"the {kind} clients aren't installed; `make clients` installs them")
+
+
+def _run(command: list[str], cluster: Cluster, folder: Path, **environment: str) -> str:
+    try:
+        done = subprocess.run(
+            command,
+            capture_output=True, text=True, cwd=folder, timeout=PROGRAM_S_MAX, check=False, stdin=subprocess.DEVNULL,
+            env={**os.environ, **environment},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as late:
+        said = [part.decode(errors="replace") for part in (late.stdout, late.stderr) if isinstance(part, bytes)]
+        pytest.fail(f"no end within {PROGRAM_S_MAX} s: {''.join(said)}\n--- cluster ---\n{_tail(cluster.output)}")
+    if done.returncode != 0:
+        pytest.fail(
+            f"{command} exited with {done.returncode}\n{done.stdout}\n{done.stderr}\n--- cluster ---\n{_tail(cluster.output)}"
+        )
+    return done.stdout
+
+
+@dataclass(frozen=True)
+class Client:
+    """Runs the programs that are written on the third-party clients."""
+
+    cluster: Cluster
+    folder: Path
+
+    def python(self, program: str) -> list[str]:
+        """Run a Python program with the clients' interpreter and return the lines that it printed."""
+        _installed("python")
+        interpreter = str(MADE / "venv" / "bin" / "python")
+        return _run(
+            [interpreter, str(PROGRAMS / program), self.cluster.address], self.cluster, self.folder
+        ).splitlines()
+
+    def node(self, program: str) -> list[str]:
+        """Run a JavaScript program and return the lines that it printed."""
+        _installed("npm")
+        node = shutil.which("node") or "node"
+        command = [
+            node,
+            "--no-deprecation",
+            str(PROGRAMS / program),
+            self.cluster.host,
+            str(self.cluster.port),
+            str(self.folder),
+        ]
+        return _run(command, self.cluster, self.folder, NODE_PATH=str(MADE / "js" / "node_modules")).splitlines()
+
+
+@pytest.fixture
+def client(cluster: Cluster, tmp_path: Path) -> Client:
+    return Client(cluster, tmp_path)
