@@ -26,9 +26,23 @@ class _Value(msgspec.Struct, gc=False):
     value: str
 
 
+class _Scalar(msgspec.Struct, gc=False):
+    value: float
+
+
+class _Resource(msgspec.Struct, gc=False):
+    name: str
+    scalar: _Scalar | None = None
+
+
 class _Offer(msgspec.Struct, gc=False):
     id: _Value
     agent_id: _Value
+    resources: list[_Resource] = []
+
+    def tasks(self) -> int:
+        """Return how many tasks of 0.1 CPUs it has room for."""
+        return max((int(part.scalar.value * 10) for part in self.resources if part.name == "cpus" and part.scalar), default=0)
 
 
 class _Offers(msgspec.Struct, gc=False):
@@ -40,6 +54,7 @@ class _Status(msgspec.Struct, gc=False):
     state: str
     agent_id: _Value
     uuid: str | None = None
+    message: str = ""
 
 
 class _Update(msgspec.Struct, gc=False):
@@ -210,7 +225,7 @@ class Framework:
         load = self.load
         if load.chain:
             load.passed_on()
-        count = load.take(TASKS_AN_ACCEPT)
+        count = load.take(min(TASKS_AN_ACCEPT, offer.tasks()))
         if not count:
             return self.request(
                 f'{{"framework_id":{{"value":"{self.id}"}},"type":"DECLINE","decline":{{"offer_ids":[{{"value":'

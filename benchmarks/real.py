@@ -33,7 +33,7 @@ def tasks_per_second(tasks: int) -> dict[str, Any]:
     """
     with tempfile.TemporaryDirectory() as folder, master_process() as (master_pid, port):
         argv = (f"--master={HOST}:{port}", "--ip=127.0.0.1", "--port=0", f"--work_dir={folder}", f"--resources={RESOURCES}")
-        with process("merismos.daemons.agent", *argv, "--log_level=WARNING") as agent:
+        with process("merismos.daemons.agent", *argv, "--logging_level=WARNING") as agent:
             wait_for_agent(port)
             before = cpu_s(master_pid), cpu_s(agent.pid)
             options = {"frameworks": 4, "tasks": tasks, "final": "TASK_FINISHED", "limit_s": 120}

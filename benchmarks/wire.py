@@ -47,7 +47,7 @@ def master_process(*flags: str) -> Iterator[tuple[int, int]]:
     with tempfile.TemporaryDirectory() as folder:
         port_file = Path(folder) / "port"
         argv = ("merismos.daemons.master", "--ip=127.0.0.1", "--port=0", f"--work_dir={folder}", f"--port_file={port_file}")
-        with process(*argv, "--registry=in_memory", "--log_level=WARNING", "--allocation_interval=50ms", *flags) as child:
+        with process(*argv, "--registry=in_memory", "--logging_level=WARNING", "--allocation_interval=50ms", *flags) as child:
             while not (port_file.exists() and port_file.read_text().strip()):
                 if child.poll() is not None:
                     raise SystemExit("the master ended early")

@@ -72,7 +72,12 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
     output = folder / "stderr"
     command = [sys.executable, "-m", "merismos.cli", "up", "--agents", "2", "--master-port", "0"]
-    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "TMPDIR": str(folder)}
+    environment = {
+        **os.environ,
+        "PYTHONUNBUFFERED": "1",
+        "TMPDIR": str(folder),
+        "MERISMOS_STATE_DIR": str(folder / "state"),
+    }
     with output.open("wb") as errors:
         process = subprocess.Popen(
             command,

@@ -290,10 +290,14 @@ def announce(arguments: argparse.Namespace, machines: LocalMachines) -> None:
             "pid": os.getpid(),
             "work_dir": str(machines.work_dir),
         }
-        print(json.dumps(said), flush=True)
-        return
-    offered = machines.resources or share_of_machine(1, machines.agents, str(machines.work_dir))
-    print(local_text.welcome(machines.master, machines.agents, offered, str(machines.work_dir), detached=arguments.detach), flush=True)
+        text = json.dumps(said)
+    else:
+        offered = machines.resources or share_of_machine(1, machines.agents, str(machines.work_dir))
+        text = local_text.welcome(
+            machines.master, machines.agents, offered, str(machines.work_dir), detached=arguments.detach
+        )
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def remove_remnants() -> int:

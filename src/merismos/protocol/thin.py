@@ -52,7 +52,7 @@ class ThinTaskInfo(Thin, kw_only=True):
     """What validation reads of a TaskInfo.
 
     Shapes: `resources` is the JSON of a list, see `decode_resources`; `json` is the whole task as its client wrote it, a copy
-    that keeps no request body alive (empty where `decode_task` was not given by `decode_call`).
+    that keeps no request body alive (empty in what `decode_task` returns).
     """
 
     name: str
@@ -204,11 +204,10 @@ def _decode_call(data: bytes) -> ThinCall:
 
 
 def _views(task_infos: list[msgspec.Raw]) -> list[ThinTaskInfo]:
-    views = []
-    for task_info in task_infos:
-        view = _TASK.decode(task_info)
+    decode = _TASK.decode
+    views = [decode(task_info) for task_info in task_infos]
+    for view, task_info in zip(views, task_infos, strict=True):
         view.json = bytes(task_info)
-        views.append(view)
     return views
 
 

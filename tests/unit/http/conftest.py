@@ -15,6 +15,7 @@ from merismos.adapters.http.gate import Gate
 from merismos.adapters.http.lane import Limits
 from merismos.adapters.http.scheduler import SchedulerEndpoint
 from merismos.adapters.http.server import HttpServer
+from merismos.adapters.http.sinks import slow_handler
 from merismos.adapters.http.slow import Endpoint, Router, application, body_of, reply
 from merismos.adapters.link.server import LinkServer
 from merismos.core.kernel import Effect, Event
@@ -109,7 +110,8 @@ class Harness:
         async def echo(request: web.Request) -> web.StreamResponse:
             return reply(200, request.method.encode() + b" " + await body_of(request))
 
-        self.server = HttpServer(application(Router({"/echo": Endpoint(echo)}, "/master")), scheduler, turn, self.wheel, limits)
+        table = {"/echo": Endpoint(echo), "/api/v1/scheduler": Endpoint(slow_handler(scheduler))}
+        self.server = HttpServer(application(Router(table, "/master")), scheduler, turn, self.wheel, limits)
         self.server.links = self.links.accept
         exchange = self.exchange
         self.driver = Driver(

@@ -43,8 +43,6 @@ def test_what_is_no_request_gets_a_clear_answer_and_the_connection_closes(serve,
         assert answer.split(b" ")[1:2] == [status], answer
         await still_serves(harness, call)
 
-    if b"/echo" in data:
-        pytest.importorskip("aiohttp")
     serve(scenario)
 
 
@@ -92,15 +90,15 @@ def test_a_client_that_never_reads_its_answers_is_not_read_from_and_then_cut_off
     async def scenario(harness) -> None:
         client = await harness.connect()
         client.reader._transport.pause_reading()
-        answer = "no" * 50_000
+        answer = "no" * 1_000
         harness.machine.answers[events.SchedulerCalled] = lambda event: [effects.Respond(event.request, 400, answer)]
-        data = call() * 1000
+        data = call() * 100
         closed = asyncio.ensure_future(client.writer.wait_closed())
         for _ in range(100):
             client.writer.write(data)
             await asyncio.wait([closed], timeout=0.005)
         await harness.until(lambda: not harness.server.connections)
-        assert harness.machine.count(events.SchedulerCalled) < 100_000
+        assert harness.machine.count(events.SchedulerCalled) < 10_000
         closed.cancel()
         client.writer.transport.abort()
         harness.machine.answers.clear()

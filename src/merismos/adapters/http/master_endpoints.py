@@ -18,11 +18,9 @@ import msgspec
 from aiohttp import hdrs, web
 
 from merismos.adapters.http import files as files_endpoints
-from merismos.adapters.http.heads import Head
-from merismos.adapters.http.negotiation import media_for, media_of
 from merismos.adapters.http.operator import NOT_IMPLEMENTED, OperatorEndpoint, require_leader
 from merismos.adapters.http.prometheus import exposition
-from merismos.adapters.http.sinks import SlowCaller
+from merismos.adapters.http.sinks import slow_handler
 from merismos.adapters.http.slow import Endpoint, Handler, Refused, body_of, reply, send_slices
 from merismos.core.master.views import metrics, v0
 from merismos.protocol import json
@@ -71,7 +69,7 @@ class MasterEndpoints:
             "/": Endpoint(self._page, ("GET", "HEAD")),
             "/static": Endpoint(self._static, ("GET", "HEAD")),
             "/api/v1": Endpoint(self._operators.serve),
-            "/api/v1/scheduler": Endpoint(self._scheduler),
+            "/api/v1/scheduler": Endpoint(slow_handler(self._schedulers)),
             "/flags": Endpoint(self._flags),
             "/health": Endpoint(_health),
             "/link": Endpoint(_link),
@@ -123,17 +121,6 @@ class MasterEndpoints:
             teardown=operator.Call_Teardown(framework_id=mesos.FrameworkID(value=framework_id)),
         )
         return await self._operators.change(request, call)
-
-    async def _scheduler(self, request: web.Request) -> web.StreamResponse:
-        """Serve a scheduler's call on a connection that asked for something else before."""
-        head = Head(request.method, request.raw_path)
-        head.content_type = request.headers.get(hdrs.CONTENT_TYPE)
-        head.media = media_of(head.content_type or "")
-        head.accept = media_for(request.headers.get(hdrs.ACCEPT))
-        head.stream_id = request.headers.get("Mesos-Stream-Id")
-        caller = SlowCaller(head.accept)
-        self._schedulers.serve(head, await body_of(request), caller)
-        return await caller.response(request)
 
     async def _flags(self, request: web.Request) -> web.StreamResponse:
         return await send_slices(request, _json({"flags": dict(self._reads.flags)}))

@@ -8,14 +8,18 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from aiohttp import hdrs, web
 
+from merismos.adapters.http.heads import Head
 from merismos.adapters.http.lane import STREAM_BUFFER_BYTES_MAX
-from merismos.adapters.http.negotiation import Media
-from merismos.adapters.http.slow import reply
+from merismos.adapters.http.negotiation import Media, media_for, media_of
+from merismos.adapters.http.slow import Handler, body_of, reply
 from merismos.adapters.http.streams import EventStream, recordio
+
+if TYPE_CHECKING:
+    from merismos.adapters.http.scheduler import SchedulerEndpoint
 
 QUEUE_BYTES_MAX = STREAM_BUFFER_BYTES_MAX
 
@@ -114,3 +118,19 @@ class SlowCaller:
         await response.prepare(request)
         await sink.run(request, response)
         return response
+
+
+def slow_handler(schedulers: SchedulerEndpoint) -> Handler:
+    """Return what serves scheduler calls on a connection that asked for something else before."""
+
+    async def serve(request: web.Request) -> web.StreamResponse:
+        head = Head(request.method, request.raw_path)
+        head.content_type = request.headers.get(hdrs.CONTENT_TYPE)
+        head.media = media_of(head.content_type or "")
+        head.accept = media_for(request.headers.get(hdrs.ACCEPT))
+        head.stream_id = request.headers.get("Mesos-Stream-Id")
+        caller = SlowCaller(head.accept)
+        schedulers.serve(head, await body_of(request), caller)
+        return await caller.response(request)
+
+    return serve

@@ -33,12 +33,14 @@ class Agent:
 
     Shapes: `kind` sums HAS_GPUS and IS_REMOTE; `denied` the slots whose constraints exclude it; `blocked` these and, on a plain
     agent, the filtered ones; `held` unanswered offers by slot; `overcommitted`
-    whether more is allocated than there is; `big` whether `free` is enough for the cluster's smallest offer.
+    whether more is allocated than there is; `big` whether `free` is enough for the cluster's smallest offer;
+    `allocation` what it counts for in shares.
     """
 
     __slots__ = (
         "active",
         "allocated",
+        "allocation",
         "attributes",
         "big",
         "blocked",
@@ -55,7 +57,6 @@ class Agent:
         "region",
         "seen",
         "total",
-        "vector",
         "zone",
     )
 
@@ -86,7 +87,7 @@ class Agent:
         self.blocked = 0
         self.refusals: list[Refusal] = []
         self.seen: Resources | None = None
-        self.vector: tuple[int, ...] = ()
+        self.allocation = 0
         self.big = False
 
     def resize(self, total: Resources) -> None:
@@ -136,7 +137,7 @@ class Agent:
         """Compute what the cycle needs to know about `free`."""
         free = self.free
         self.blocked = self.denied | held_by(self, free) if self.plain else self.denied
-        self.vector = tree.vector(free)
+        self.allocation = tree.allocation(free)
         self.big = is_big_enough(minimum, free.quantities())
         self.seen = free
 

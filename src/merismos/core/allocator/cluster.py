@@ -155,7 +155,7 @@ class Cluster:
         for slot, count in list(agent.held.items()):
             self.settle_offers(agent, slot, count)
         for slot, resources in list(agent.allocated.items()):
-            self.tree.credit(slot, self.tree.vector(resources))
+            self.tree.charge(slot, -self.tree.allocation(resources))
             slot.places -= 1
             if not slot.subscribed:
                 self.seat(slot)
@@ -190,14 +190,14 @@ class Cluster:
     def take_used(self, agent: Agent, slot: Slot, resources: Resources) -> None:
         """Charge resources that may be more than what is free."""
         agent.take(slot, resources)
-        self.tree.charge(slot, self.tree.vector(resources))
+        self.tree.charge(slot, self.tree.allocation(resources))
         agent.recount()
 
     def give_back(self, agent: Agent, slot: Slot, resources: Resources) -> None:
         """Free resources that a slot has."""
         tree = self.tree
         agent.give_back(slot, resources)
-        tree.credit(slot, agent.vector if resources is agent.seen else tree.vector(resources))
+        tree.charge(slot, -(agent.allocation if resources is agent.seen else tree.allocation(resources)))
         self.dirty[agent] = None
 
     # ------------------------------------------------------------ offers

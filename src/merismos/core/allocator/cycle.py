@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 
 from merismos.core.allocator.agents import HAS_GPUS, IS_REMOTE, Agent, is_big_enough, offerable
 from merismos.core.allocator.settings import Grant
-from merismos.model.resources import EMPTY, Resources
+from merismos.model.resources import EMPTY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from merismos.core.allocator.cluster import Cluster
-    from merismos.core.allocator.tree import Slot
 
 
 def bases(cluster: Cluster) -> list[int]:
@@ -52,29 +51,45 @@ class Cycle:
     def run(self, agents: Iterable[Agent]) -> None:
         """Grant what these agents have free."""
         masks, tree, minimum = self._bases, self._tree, self._minimum
+        own_minimum = self._table.own_minimum
+        grant, serve_first, hold_offer = self.grants.append, tree.serve_first, self._cluster.hold_offer
         for agent in agents:
             free = agent.free
-            if free is EMPTY or not (agent.active and agent.listed):
+            if free is EMPTY or not agent.active or not agent.listed:
                 continue
             if agent.seen is not free:
                 agent.refresh(tree, minimum)
-            eligible = masks[agent.kind] & ~agent.blocked
-            if not eligible:
-                continue
+            eligible = masks[agent.kind]
+            blocked = agent.blocked
+            if blocked:
+                eligible &= ~blocked
             if self._capped and eligible & self._capped:
                 eligible = self._within_cap(agent, eligible)
             if not agent.plain:
                 self._grant_portions(agent, eligible)
                 continue
-            if not agent.big:
-                eligible &= self._table.own_minimum
-            while eligible:
-                slot = tree.first(eligible)
-                own = slot.minimum
-                if own is None or is_big_enough(own, free.quantities()):
-                    self._grant(agent, slot, free, agent.vector)
-                    break
-                eligible &= ~self._table.minima[own]
+            if own_minimum:
+                eligible = self._without_too_small(agent, eligible)
+            elif not agent.big:
+                continue
+            if eligible:
+                slot = serve_first(eligible, agent.allocation)
+                agent.take(slot, free)
+                if hold_offer(agent, slot):
+                    self._capped |= slot.framework.mask
+                grant(Grant(slot.name, slot.role, agent.id, free))
+
+    def _without_too_small(self, agent: Agent, eligible: int) -> int:
+        """Return `eligible` without the slots for which a plain agent has too little; only the front of the order is asked."""
+        table = self._table
+        if not agent.big:
+            eligible &= table.own_minimum
+        while eligible:
+            own = self._tree.first(eligible).minimum
+            if own is None or is_big_enough(own, agent.free.quantities()):
+                break
+            eligible &= ~table.minima[own]
+        return eligible
 
     def _grant_portions(self, agent: Agent, eligible: int) -> None:
         """Grant an agent that some of the slots may have only parts of, until nobody wants the rest."""
@@ -88,14 +103,12 @@ class Cycle:
                 return
             slot = tree.first(willing)
             resources = next(resources for mask, resources in portions if mask & slot.bit)
-            self._grant(agent, slot, resources, tree.vector(resources))
-
-    def _grant(self, agent: Agent, slot: Slot, resources: Resources, vector: tuple[int, ...]) -> None:
-        agent.take(slot, resources)
-        if self._cluster.hold_offer(agent, slot):
-            self._capped |= slot.framework.mask
-        self._tree.serve(slot, vector)
-        self.grants.append(Grant(slot.framework.id, slot.role, agent.id, resources))
+            tree.serve_first(slot.bit, tree.allocation(resources))
+            agent.take(slot, resources)
+            if self._cluster.hold_offer(agent, slot):
+                self._capped |= slot.framework.mask
+                eligible = self._within_cap(agent, eligible)
+            self.grants.append(Grant(slot.name, slot.role, agent.id, resources))
 
     def _within_cap(self, agent: Agent, eligible: int) -> int:
         """Return `eligible` without the frameworks that hold too many offers, unless nobody else could use the agent."""

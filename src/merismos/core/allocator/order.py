@@ -1,13 +1,14 @@
 """Siblings in fair order: who comes first among those that a bitmask names.
 
 Rules:
-- One dimension of the fair sharing tree is a sorted list of (key, node), cut into runs of a few dozen. Each run knows the bits of
-  all slots below its nodes, so the first node with an eligible slot is found by testing whole runs, whatever the mask looks like:
-  a thousand siblings that are filtered everywhere cost thirty tests.
+- One level of the fair sharing tree is a sorted list of (key, node), cut into runs of a few dozen. Each run knows the bits of all
+  slots below its nodes, so the first node with an eligible slot is found by testing whole runs, whatever the mask looks like: a
+  thousand siblings that are filtered everywhere cost thirty tests.
 - A key is (measure, times served, name), least first. The measure is the weighted dominant share, or for the random order the
   next point of a Poisson process with the node's weight as its rate: then each turn goes to a node in proportion to its weight,
   whatever went before.
 - A node is in the list while some slot below it may be offered to.
+- An allocation is one integer, a field of 80 bits for each scalar name: charging it is one addition, whatever there is to count.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from __future__ import annotations
 import math
 from bisect import bisect_left, insort
 from collections.abc import Iterator
-from operator import truediv
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -23,30 +23,66 @@ if TYPE_CHECKING:
 
 Entry = tuple[float, int, str, "Node"]
 RUN_LENGTH_MAX: Final = 64
+FIELD_BITS: Final = 80
+_FIELD: Final = (1 << FIELD_BITS) - 1
+_SHARES_KEPT_MAX: Final = 10_000
+
+
+class Scale:
+    """What shares are fractions of.
+
+    Shapes: `totals` by field, infinite where a name doesn't count; `shares` the dominant shares computed so far.
+    """
+
+    __slots__ = ("shares", "totals")
+
+    def __init__(self) -> None:
+        self.totals: list[float] = []
+        self.shares: dict[int, float] = {}
+
+    def reset(self, totals: list[float]) -> None:
+        """Measure by other totals from now on."""
+        self.totals = totals
+        self.shares.clear()
+
+    def share_of(self, allocated: int) -> float:
+        """Return the dominant share of an allocation."""
+        share = self.shares.get(allocated)
+        if share is None:
+            share = 0.0
+            rest = allocated
+            for total in self.totals:
+                share = max(share, (rest & _FIELD) / total)
+                rest >>= FIELD_BITS
+            if len(self.shares) >= _SHARES_KEPT_MAX:
+                self.shares.clear()
+            self.shares[allocated] = share
+        return share
+
+
+def fields_of(allocated: int, count: int) -> list[int]:
+    """Return the first fields of an allocation."""
+    return [allocated >> (number * FIELD_BITS) & _FIELD for number in range(count)]
 
 
 class Node:
     """A place in the tree: a role, or (as `Slot`) a framework in a role.
 
-    Shapes: `mask` has a bit for each slot below that may be offered to; `allocated_milli` runs parallel to the tree's scalar names.
+    Shapes: `mask` has a bit for each slot below that may be offered to; `allocated` has a field for each of the tree's names.
     """
 
-    __slots__ = ("allocated_milli", "children", "clock", "entry", "mask", "name", "served", "siblings", "weight")
+    __slots__ = ("allocated", "children", "clock", "entry", "mask", "name", "served", "siblings", "weight")
 
-    def __init__(self, name: str, siblings: Siblings, dimensions: int, *, children: Siblings | None = None) -> None:
+    def __init__(self, name: str, siblings: Siblings, children: Siblings | None = None) -> None:
         self.name = name
         self.siblings = siblings
         self.children = children
         self.mask = 0
-        self.allocated_milli = [0] * dimensions
+        self.allocated = 0
         self.weight = 1.0
         self.served = 0
         self.clock = 0.0
         self.entry: Entry | None = None  # in `siblings` while not None
-
-    def share(self, totals: list[float]) -> float:
-        """Return the weighted dominant share; `totals` is infinite where a name doesn't count."""
-        return max(map(truediv, self.allocated_milli, totals)) / self.weight
 
 
 class Siblings:
@@ -55,9 +91,10 @@ class Siblings:
     Shapes: `runs` sorted lists of entries; `masks` and `lasts` their bits and greatest entries.
     """
 
-    __slots__ = ("clock", "lasts", "masks", "prng", "runs", "size")
+    __slots__ = ("clock", "lasts", "masks", "prng", "runs", "scale", "size")
 
-    def __init__(self, prng: Prng | None = None) -> None:
+    def __init__(self, scale: Scale, prng: Prng | None = None) -> None:
+        self.scale = scale
         self.prng = prng  # None: by dominant share
         self.clock = 0.0  # of the node that was served last, in random order
         self.runs: list[list[Entry]] = []
@@ -79,11 +116,42 @@ class Siblings:
                         return entry[3]
         raise AssertionError("the caller tests the mask of the parent first")
 
-    def add(self, node: Node, totals: list[float]) -> None:
+    def serve_first(self, eligible: int, allocated: int) -> Node:
+        """Charge `allocated` to the first node with a slot in `eligible`, put it in its new place and return it."""
+        number = 0
+        for mask in self.masks:
+            if mask & eligible:
+                break
+            number += 1
+        run = self.runs[number]
+        index = 0
+        for entry in run:
+            node = entry[3]
+            if node.mask & eligible:
+                break
+            index += 1
+        node.allocated += allocated
+        node.served += 1
+        if self.prng is not None:
+            self.clock = max(self.clock, node.clock)
+            node.clock = self.clock + _exponential(self.prng, node.weight)
+        elif self.size == 1:
+            return node
+        if len(run) > 1:
+            del run[index]
+            self.masks[number] ^= node.mask
+            if index == len(run):
+                self.lasts[number] = run[-1]
+        else:
+            del self.runs[number], self.masks[number], self.lasts[number]
+        self._insert(node)
+        return node
+
+    def add(self, node: Node) -> None:
         """Let `node` take part."""
         if self.prng is not None:
             node.clock = self.clock + _exponential(self.prng, node.weight)
-        self._insert(node, self._entry(node, totals))
+        self._insert(node)
         self.size += 1
 
     def remove(self, node: Node) -> None:
@@ -97,28 +165,10 @@ class Siblings:
         assert node.entry is not None
         self.masks[bisect_left(self.lasts, node.entry)] ^= changed
 
-    def move(self, node: Node, totals: list[float]) -> None:
-        """Put `node` where its allocation now belongs."""
-        entry = self._entry(node, totals)
-        if self.size == 1:
-            node.entry = entry
-            self.runs[0][0] = self.lasts[0] = entry
-            return
+    def move(self, node: Node) -> None:
+        """Put `node` where its allocation and weight now belong."""
         self._take(node)
-        self._insert(node, entry)
-
-    def served(self, node: Node) -> None:
-        """Count one turn of `node`; `move` it afterwards."""
-        node.served += 1
-        if self.prng is not None:
-            self.clock = max(self.clock, node.clock)
-            node.clock = self.clock + _exponential(self.prng, node.weight)
-
-    def _entry(self, node: Node, totals: list[float]) -> Entry:
-        if self.prng is None:
-            measure = max(map(truediv, node.allocated_milli, totals)) / node.weight
-            return (measure, node.served, node.name, node)
-        return (node.clock, node.served, node.name, node)
+        self._insert(node)
 
     def _take(self, node: Node) -> None:
         entry = node.entry
@@ -133,20 +183,31 @@ class Siblings:
         self.masks[number] ^= node.mask
         lasts[number] = run[-1]
 
-    def _insert(self, node: Node, entry: Entry) -> None:
-        node.entry = entry
+    def _insert(self, node: Node) -> None:
+        if self.prng is None:
+            allocated = node.allocated
+            share = self.scale.shares.get(allocated)
+            if share is None:
+                share = self.scale.share_of(allocated)
+            measure = share / node.weight
+        else:
+            measure = node.clock
+        entry = node.entry = (measure, node.served, node.name, node)
         lasts = self.lasts
-        if not lasts:
+        number = len(lasts) - 1
+        if number < 0:
             self.runs.append([entry])
             self.masks.append(node.mask)
             lasts.append(entry)
             return
-        number = bisect_left(lasts, entry)
-        if number == len(lasts):
-            number -= 1
+        if lasts[number] < entry:
+            run = self.runs[number]
+            run.append(entry)
             lasts[number] = entry
-        run = self.runs[number]
-        insort(run, entry)
+        else:
+            number = bisect_left(lasts, entry)
+            run = self.runs[number]
+            insort(run, entry)
         self.masks[number] ^= node.mask
         if len(run) > RUN_LENGTH_MAX:
             self._split(number)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Final, Literal
 
 import msgspec
 
-if TYPE_CHECKING:
-    from merismos.model.resources import Resources
+from merismos.model.resources import Resources
 
 Sorter = Literal["drf", "random"]
 MIN_ALLOCATABLE_DEFAULT: Final[tuple[tuple[tuple[str, int], ...], ...]] = ((("cpus", 10),), (("mem", 32_000),))
@@ -33,16 +32,13 @@ class AllocatorSettings(msgspec.Struct, kw_only=True):
     region: str | None = None
 
 
-class Grant:
+class Grant(msgspec.Struct, gc=False):
     """Resources of one agent for one framework in one role; charged to it already."""
 
-    __slots__ = ("agent_id", "framework_id", "resources", "role")
-
-    def __init__(self, framework_id: str, role: str, agent_id: str, resources: Resources) -> None:
-        self.framework_id = framework_id
-        self.role = role
-        self.agent_id = agent_id
-        self.resources = resources
+    framework_id: str
+    role: str
+    agent_id: str
+    resources: Resources
 
 
 class RoleView(msgspec.Struct, frozen=True, gc=False):

@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from operator import add, sub
 from typing import TYPE_CHECKING, Final
 
-from merismos.core.allocator.order import Node, Siblings
+from merismos.core.allocator.order import FIELD_BITS, Node, Scale, Siblings, fields_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from merismos.core.allocator.slots import Framework
     from merismos.core.kernel import Prng
@@ -37,8 +36,8 @@ class Slot(Node):
 
     __slots__ = ("bit", "chain", "filtered_ever", "framework", "minimum", "places", "role", "subscribed", "suppressed")
 
-    def __init__(self, framework: Framework, role: str, siblings: Siblings, dimensions: int) -> None:
-        super().__init__(framework.id, siblings, dimensions)
+    def __init__(self, framework: Framework, role: str, siblings: Siblings) -> None:
+        super().__init__(framework.id, siblings)
         self.framework = framework
         self.role = role
         self.bit = 0
@@ -58,8 +57,8 @@ class RoleNode(Node):
 
     __slots__ = ("leaf", "parent", "path", "slots", "subroles")
 
-    def __init__(self, path: str, name: str, parent: RoleNode | None, siblings: Siblings, children: Siblings, dimensions: int) -> None:
-        super().__init__(name, siblings, dimensions, children=children)
+    def __init__(self, path: str, name: str, parent: RoleNode | None, siblings: Siblings, children: Siblings) -> None:
+        super().__init__(name, siblings, children)
         self.path = path
         self.parent = parent
         self.leaf: RoleNode | None = None
@@ -79,21 +78,21 @@ class RoleNode(Node):
 class RoleTree:
     """All roles with frameworks, their allocations and their order.
 
-    Shapes: `names` the scalar resources of the cluster, in the order in which they were met; vectors run parallel to it.
+    Shapes: `names` the scalar resources of the cluster in the order in which they were met, one field of an allocation each.
     """
 
     def __init__(self, *, random_roles: Prng | None, random_frameworks: Prng | None, excluded: Iterable[str]) -> None:
         self._random_roles = random_roles
         self._random_frameworks = random_frameworks
         self._excluded = dict.fromkeys(excluded)
-        self.children = Siblings(random_roles)
+        self._scale = Scale()
+        self._scale.reset([math.inf, math.inf])
+        self.children = Siblings(self._scale, random_roles)
         self.mask = 0
         self.roles: dict[str, RoleNode] = {}
         self.weights: dict[str, float] = {}
         self.names = ["cpus", "mem"]
-        self.capacity_milli = [0, 0]
-        self._zeros = [0, 0]
-        self._shared_by = [math.inf, math.inf]  # the capacity that shares are fractions of
+        self.capacity = 0
         self._size = 0
         self._rescaled_at: float | None = None
         self._capacity_changed = False
@@ -107,25 +106,29 @@ class RoleTree:
             identity = entry.identity
             if identity.type == "SCALAR" and identity.name not in self.names:
                 self.names.append(identity.name)
-        added = len(self.names) - known
-        if added:
-            for vector in (self.capacity_milli, self._zeros, *(node.allocated_milli for node in self.nodes())):
-                vector.extend([0] * added)
-            self._shared_by.extend([math.inf] * added)
-        return added > 0
+        return len(self.names) > known
 
-    def vector(self, resources: Resources) -> tuple[int, ...]:
-        """Return the scalar quantities of `resources`, parallel to `names`."""
-        return tuple(map(resources.quantities().get, self.names, self._zeros))
+    def allocation(self, resources: Resources) -> int:
+        """Return the scalar quantities of `resources` as an allocation."""
+        get = resources.quantities().get
+        allocated = 0
+        for name in reversed(self.names):
+            allocated = allocated << FIELD_BITS | get(name, 0)
+        return allocated
+
+    def quantities(self, allocated: int) -> dict[str, int]:
+        """Return an allocation by name, zeros left out."""
+        fields = zip(self.names, fields_of(allocated, len(self.names)), strict=True)
+        return {name: milli for name, milli in fields if milli}
 
     def grow(self, resources: Resources) -> None:
         """Add to what shares are fractions of."""
-        self.capacity_milli = list(map(add, self.capacity_milli, self.vector(resources)))
+        self.capacity += self.allocation(resources)
         self._capacity_changed = True
 
     def shrink(self, resources: Resources) -> None:
         """Take from what shares are fractions of."""
-        self.capacity_milli = list(map(sub, self.capacity_milli, self.vector(resources)))
+        self.capacity -= self.allocation(resources)
         self._capacity_changed = True
 
     # ------------------------------------------------------------ members
@@ -142,7 +145,7 @@ class RoleTree:
         node = self._role(role)
         home = node if node.leaf is None else node.leaf
         assert home.children is not None
-        slot = Slot(framework, role, home.children, len(self.names))
+        slot = Slot(framework, role, home.children)
         slot.chain = node.chain()
         node.slots[framework.id] = slot
         self._size += 1
@@ -178,7 +181,7 @@ class RoleTree:
                 self._add_leaf(parent)
             assert parent.children is not None
             siblings = parent.children
-        node = RoleNode(path, name, parent, siblings, Siblings(self._random_frameworks), len(self.names))
+        node = RoleNode(path, name, parent, siblings, Siblings(self._scale, self._random_frameworks))
         node.weight = self.weights.get(path, 1.0)
         self.roles[path] = node
         self._size += 1
@@ -188,15 +191,15 @@ class RoleTree:
 
     def _add_leaf(self, node: RoleNode) -> RoleNode:
         assert node.children is not None
-        siblings = Siblings(self._random_roles)
-        leaf = RoleNode(node.path, _VIRTUAL_LEAF, node, siblings, node.children, len(self.names))
+        siblings = Siblings(self._scale, self._random_roles)
+        leaf = RoleNode(node.path, _VIRTUAL_LEAF, node, siblings, node.children)
         node.children = siblings
         leaf.mask = node.mask
-        leaf.allocated_milli = list(node.allocated_milli)
+        leaf.allocated = node.allocated
         leaf.served = node.served
         node.leaf = leaf
         if leaf.mask:
-            leaf.siblings.add(leaf, self._shared_by)
+            leaf.siblings.add(leaf)
         chain = node.chain()
         for slot in node.slots.values():
             slot.chain = chain
@@ -206,14 +209,14 @@ class RoleTree:
     def enter(self, slot: Slot) -> None:
         """Let a slot be offered to."""
         bit = slot.mask = slot.bit
-        slot.siblings.add(slot, self._shared_by)
+        slot.siblings.add(slot)
         for node in slot.chain:
             present = node.mask
             node.mask = present | bit
             if present:
                 node.siblings.remask(node, bit)
             else:
-                node.siblings.add(node, self._shared_by)
+                node.siblings.add(node)
         self.mask |= bit
 
     def leave(self, slot: Slot) -> None:
@@ -236,42 +239,31 @@ class RoleTree:
         return 0 if node is None else node.mask
 
     # ------------------------------------------------------------ charges
-    def charge(self, slot: Slot, vector: Sequence[int]) -> None:
-        """Count resources as allocated to a slot and every role above it."""
+    def charge(self, slot: Slot, allocated: int) -> None:
+        """Count resources as allocated to a slot and every role above it; negative for what is given back."""
         stale = self._stale
-        slot.allocated_milli = list(map(add, slot.allocated_milli, vector))
+        slot.allocated += allocated
         stale[slot] = None
         for node in slot.chain:
-            node.allocated_milli = list(map(add, node.allocated_milli, vector))
+            node.allocated += allocated
             stale[node] = None
-
-    def credit(self, slot: Slot, vector: Sequence[int]) -> None:
-        """Count resources as no longer allocated."""
-        stale = self._stale
-        slot.allocated_milli = list(map(sub, slot.allocated_milli, vector))
-        stale[slot] = None
-        for node in slot.chain:
-            node.allocated_milli = list(map(sub, node.allocated_milli, vector))
-            stale[node] = None
-
-    def serve(self, slot: Slot, vector: Sequence[int]) -> None:
-        """Charge a grant and put everyone it concerns in its new place, as the next choice depends on it."""
-        totals = self._shared_by
-        node: Node
-        for node in (slot, *slot.chain):
-            node.allocated_milli = list(map(add, node.allocated_milli, vector))
-            siblings = node.siblings
-            siblings.served(node)
-            if siblings.size == 1:
-                self._stale[node] = None
-            else:
-                siblings.move(node, totals)
 
     def first(self, eligible: int) -> Slot:
         """Return the slot of `eligible` that comes first in fair order; there must be one that takes part."""
         siblings: Siblings | None = self.children
         while siblings is not None:
             node = siblings.first(eligible)
+            siblings = node.children
+        assert type(node) is Slot
+        return node
+
+    def serve_first(self, eligible: int, allocated: int) -> Slot:
+        """Charge a grant to the slot that comes first, and put all whom it concerns in their new places; return the slot."""
+        siblings: Siblings | None = self.children
+        while siblings is not None:
+            node = siblings.serve_first(eligible, allocated)
+            if siblings.size == 1:
+                self._stale[node] = None
             siblings = node.children
         assert type(node) is Slot
         return node
@@ -291,17 +283,19 @@ class RoleTree:
         if self._capacity_changed and self._may_rescale(now, interval_s):
             self._capacity_changed = False
             self._rescaled_at = now
-            self._shared_by = [
-                math.inf if not total or name in self._excluded else float(total)
-                for name, total in zip(self.names, self.capacity_milli, strict=True)
-            ]
+            totals = fields_of(self.capacity, len(self.names))
+            self._scale.reset(
+                [
+                    math.inf if not total or name in self._excluded else float(total)
+                    for name, total in zip(self.names, totals, strict=True)
+                ]
+            )
             for node in self.nodes():
-                if any(node.allocated_milli):
+                if node.allocated:
                     self._stale[node] = None
-        totals = self._shared_by
         for node in self._stale:
             if node.entry is not None:
-                node.siblings.move(node, totals)
+                node.siblings.move(node)
         self._stale.clear()
 
     def _may_rescale(self, now: float, interval_s: float) -> bool:
@@ -311,4 +305,4 @@ class RoleTree:
 
     def share(self, node: Node) -> float:
         """Return the weighted dominant share of a node, as the order sees it."""
-        return node.share(self._shared_by)
+        return self._scale.share_of(node.allocated) / node.weight

@@ -26,9 +26,7 @@ def role_views(cluster: Cluster) -> list[RoleView]:
                 role=path,
                 weight=role.weight,
                 share=tree.share(role),
-                allocated_milli={
-                    name: milli for name, milli in zip(tree.names, role.allocated_milli, strict=True) if milli
-                },
+                allocated_milli=tree.quantities(role.allocated),
                 frameworks=[slot.framework.id for slot in role.slots.values() if slot.subscribed],
                 filters=sum((plane & members).bit_count() << weight for weight, plane in enumerate(planes)),
             )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from merismos.core.allocator import validate_constraints
 from merismos.core.master import counters, frameworks, offers, publish
 from merismos.core.master.effects import Respond, SendToAgent
-from merismos.core.master.validate.constraints import validate_constraints
 from merismos.core.master.validate.framework import (
     roles_of,
     validate_framework,
@@ -93,5 +93,5 @@ def _fault_of_update(master: Master, framework: Framework, update: scheduler.Cal
     rejection = validate_suppressed_roles(roles, update.suppressed_roles)
     if rejection is not None:
         return f"Supplied suppressed roles are not valid: {rejection.message}"
-    rejection = validate_constraints(roles, update.offer_constraints)
+    rejection = validate_constraints(update.offer_constraints, roles)
     return None if rejection is None else rejection.message

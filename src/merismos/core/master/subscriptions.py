@@ -11,9 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from merismos.core.allocator import validate_constraints
 from merismos.core.master import counters, frameworks, publish
 from merismos.core.master.effects import CloseStream, OpenStream, Respond, SendEvent, SendHeartbeat, SendToAgent
-from merismos.core.master.validate.constraints import validate_constraints
 from merismos.core.master.validate.framework import (
     roles_of,
     validate_framework,
@@ -87,7 +87,7 @@ def _refusal(
         validate_framework(info)
         or validate_role_whitelist(roles, master.config.roles)
         or validate_suppressed_roles(roles, subscribe.suppressed_roles)
-        or validate_constraints(roles, subscribe.offer_constraints)
+        or validate_constraints(subscribe.offer_constraints, roles)
     )
     if rejection is not None:
         return rejection
