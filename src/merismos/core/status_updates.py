@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import cast
 
+from msgspec import structs
+
 from merismos.core.kernel import Deadlines
 from merismos.protocol.link import UpdateStatus
 
@@ -138,5 +140,7 @@ class StatusUpdates:
             return None
         self._deadlines.set(key, now + stream.retry_s)
         update = stream.updates[0]
-        update.latest_state = stream.latest_state
+        if update.latest_state != stream.latest_state:
+            # what was sent before stays as it was: a recorded transcript holds it
+            update = stream.updates[0] = structs.replace(update, latest_state=stream.latest_state)
         return update

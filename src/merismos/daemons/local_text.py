@@ -18,7 +18,7 @@ def say(text: str) -> None:
 def welcome(master: str, agents: int, resources: str, work_dir: str, *, detached: bool) -> str:
     """Return what to say once everything is ready."""
     many = "1 agent" if agents == 1 else f"{agents} agents"
-    end = "End it with: merismos down" if detached else "Ctrl-C ends it"
+    end = "`merismos down` ends it" if detached else "Ctrl-C ends it"
     where = "" if detached else ", in another terminal"
     lines = [
         f"Merismos {merismos.__version__} is up: a master and {many} on this machine, each with {readable(resources)}.",

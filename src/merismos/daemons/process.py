@@ -70,16 +70,14 @@ def announce(kind: str, ip: str, port: int, port_file: str | None) -> None:
 
     Errors: OSError.
     """
-    line = msgspec.json.encode(
-        {"daemon": kind, "url": f"http://{ip}:{port}", "ip": ip, "port": port, "pid": os.getpid()}
-    )
-    with contextlib.suppress(OSError):
-        os.write(1, line + b"\n")
     if port_file is not None:
         path = Path(port_file)
         partial = path.with_name(path.name + ".partial")
         partial.write_text(f"{port}\n", encoding="utf-8")
         partial.replace(path)
+    place = {"daemon": kind, "url": f"http://{ip}:{port}", "ip": ip, "port": port, "pid": os.getpid()}
+    with contextlib.suppress(OSError):
+        os.write(1, msgspec.json.encode(place) + b"\n")
 
 
 def on_signals(stop: Callable[[int], None]) -> None:

@@ -6,22 +6,11 @@ import functools
 from typing import TYPE_CHECKING
 
 from merismos.core.containers.exit_status import describe_exit
+from merismos.sdk.states import TERMINAL_STATES
 
 if TYPE_CHECKING:
     from merismos.protocol.v1 import mesos
 
-TERMINAL_STATES = frozenset(
-    {
-        "TASK_FINISHED",
-        "TASK_FAILED",
-        "TASK_KILLED",
-        "TASK_ERROR",
-        "TASK_LOST",
-        "TASK_DROPPED",
-        "TASK_GONE",
-        "TASK_GONE_BY_OPERATOR",
-    }
-)
 _EXITED = "Command exited with status "
 _SIGNALLED = "Command terminated with signal "
 _SIGNAL_MAX = 64

@@ -21,20 +21,25 @@ const scheduler = new Scheduler({
   restartStates: ["TASK_FAILED", "TASK_LOST", "TASK_ERROR"],
   logging: { path: logs, fileName: "mesos-framework.log", level: "info" },
   tasks: {
-    short: { priority: 1, commandInfo: shell("echo port $PORT0"), resources: { cpus: 0.1, mem: 32, ports: 1, disk: 0 } },
+    short: { priority: 1, commandInfo: shell("echo short"), resources: { cpus: 0.1, mem: 32, ports: 1, disk: 0 } },
     long: { priority: 2, commandInfo: shell("sleep 300"), resources: { cpus: 0.1, mem: 32, ports: 0, disk: 0 } },
   },
 });
 
 const ended = {};
 const kind = (taskId) => Object.keys(ENDINGS).find((name) => taskId.includes(`.${name}-1.`));
+let leaving = false;
 const leave = (code) => {
+  leaving = true;
   scheduler.once("sent_teardown", () => process.exit(code));
   scheduler.teardown();
 };
 
 scheduler.on("ready", () => scheduler.subscribe());
 scheduler.on("error", (error) => {
+  if (leaving) {
+    return; // a teardown ends the stream, which this client reports as an error, before or after its answer
+  }
   console.error("error:", error.message || error);
   process.exit(2);
 });

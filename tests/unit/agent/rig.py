@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from merismos.core.agent import effects, events
 from merismos.core.agent.machine import AgentMachine
-from merismos.core.agent.state import AgentSettings
+from merismos.core.agent.state import Agent, AgentSettings
 from merismos.core.kernel import Effect, Event, TimerFired
 from merismos.protocol import link
 from merismos.protocol.v1 import mesos
@@ -20,7 +20,9 @@ WALL_OFFSET_S = 1_000_000.0
 
 def framework_info(*capabilities: str, **fields: object) -> bytes:
     entries = [{"type": name} for name in capabilities]
-    return json.dumps({"user": "root", "name": "f", "id": {"value": FRAMEWORK}, "capabilities": entries, **fields}).encode()
+    return json.dumps(
+        {"user": "root", "name": "f", "id": {"value": FRAMEWORK}, "capabilities": entries, **fields}
+    ).encode()
 
 
 def task(task_id: str, command: object = "sleep 1", **fields: object) -> bytes:
@@ -41,7 +43,7 @@ def seconds(number: float) -> dict[str, int]:
 
 
 class Rig:
-    def __init__(self, **settings: Any) -> None:
+    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - any of AgentSettings
         self.now = 100.0
         self.done: list[Effect] = []
         self.machine = AgentMachine(
@@ -58,7 +60,7 @@ class Rig:
         self.handle(events.Started(1, WALL_OFFSET_S))
 
     @classmethod
-    def registered(cls, **settings: Any) -> Rig:
+    def registered(cls, **settings: Any) -> Rig:  # noqa: ANN401 - likewise
         rig = cls(**settings)
         rig.handle(events.MasterDetected("m:5050"))
         rig.open_link()
@@ -67,7 +69,7 @@ class Rig:
         return rig
 
     @property
-    def state(self) -> Any:
+    def state(self) -> Agent:
         return self.machine.state
 
     def handle(self, event: Event) -> None:
@@ -108,7 +110,9 @@ class Rig:
         return taken
 
     def container(self, task_id: str) -> str:
-        return str(self.state.task(FRAMEWORK, task_id).container_id)
+        task = self.state.task(FRAMEWORK, task_id)
+        assert task is not None
+        return task.container_id
 
     def launched(self, task_id: str, pid: int = 4711) -> None:
         self.handle(events.ContainerLaunched(self.container(task_id), pid))

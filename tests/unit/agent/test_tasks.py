@@ -39,10 +39,11 @@ def test_starting_and_running_go_out_one_after_the_other() -> None:
     rig.run(task("t"))
     rig.launched("t", pid=99)
     (starting,) = rig.sent(link.UpdateStatus)
-    assert (starting.state, starting.latest_state) == ("TASK_STARTING", "TASK_RUNNING")
+    assert starting.state == "TASK_STARTING"
+    rig.exited("t", 0)
     acknowledge(rig, starting)
     _, running = rig.sent(link.UpdateStatus)
-    assert running.state == "TASK_RUNNING"
+    assert (running.state, running.latest_state) == ("TASK_RUNNING", "TASK_FINISHED")
     assert running.uuid != starting.uuid
 
 
@@ -138,13 +139,19 @@ def test_only_so_many_ended_tasks_of_a_framework_are_remembered() -> None:
         (task("t", None, executor={"executor_id": {"value": "e"}}), "custom executors are not supported yet"),
         (task("t", {"shell": True}), "the command has no value"),
         (task("t", "echo a\0b"), "NUL character"),
-        (task("t", {"value": "env", "environment": {"variables": [{"name": "A=B", "value": "c"}]}}), "'A=B' can't be the name"),
+        (
+            task("t", {"value": "env", "environment": {"variables": [{"name": "A=B", "value": "c"}]}}),
+            "'A=B' can't be the name",
+        ),
         (
             task("t", {"value": "env", "environment": {"variables": [{"name": "S", "type": "SECRET"}]}}),
             "secrets are not supported yet",
         ),
         (task("t", container={"type": "DOCKER", "docker": {"image": "alpine"}}), "type DOCKER are not supported yet"),
-        (task("t", container={"type": "MESOS", "mesos": {"image": {"type": "DOCKER"}}}), "images are not supported yet"),
+        (
+            task("t", container={"type": "MESOS", "mesos": {"image": {"type": "DOCKER"}}}),
+            "images are not supported yet",
+        ),
         (b'{"task_id":{"value":"t"}}', "name"),
     ],
 )
@@ -186,14 +193,18 @@ def test_a_task_written_loosely_is_normalised() -> None:
     resource = {"name": "cpus", "type": "SCALAR", "scalar": {"value": "0.5"}}
     rig.run(task("t", resources=resource, labels=None))
     (taken,) = rig.state.tasks()
-    assert taken.info.resources[0].scalar.value == 0.5
+    scalar = taken.info.resources[0].scalar
+    assert scalar is not None
+    assert scalar.value == 0.5
 
 
 def test_resources_are_allocated_to_the_role_of_the_offer() -> None:
     rig = Rig.registered()
     rig.run(task("t"), role="eng/web")
     (taken,) = rig.state.tasks()
-    assert taken.info.resources[0].allocation_info.role == "eng/web"
+    allocation = taken.info.resources[0].allocation_info
+    assert allocation is not None
+    assert allocation.role == "eng/web"
 
 
 # ------------------------------------------------------------------ environment and user
@@ -201,8 +212,10 @@ def test_resources_are_allocated_to_the_role_of_the_offer() -> None:
 
 def test_a_task_sees_what_mesos_tells_its_tasks() -> None:
     rig = Rig.registered(environment=["REGION=eu"])
-    rig.run(task("t", {"value": "env", "environment": {"variables": [{"name": "A", "value": "b"}]}}),
-            framework=framework_info(checkpoint=True))
+    rig.run(
+        task("t", {"value": "env", "environment": {"variables": [{"name": "A", "value": "b"}]}}),
+        framework=framework_info(checkpoint=True),
+    )
     launch = rig.last(effects.LaunchContainer)
     variables = dict(entry.split("=", 1) for entry in launch.environment)
     assert variables == {

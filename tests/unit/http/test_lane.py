@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,11 +11,14 @@ from merismos.adapters.http.lane import Limits
 from merismos.core.master import effects, events
 from merismos.protocol.v1 import mesos, scheduler
 
+if TYPE_CHECKING:
+    from tests.unit.http.conftest import Call, Harness, Serve
+
 SUBSCRIBE = b'{"type":"SUBSCRIBE","subscribe":{"framework_info":{"user":"u","name":"n"}}}'
 
 
-def test_a_call_is_answered_202_with_a_date_and_without_a_content_type(serve, call) -> None:
-    async def scenario(harness) -> None:
+def test_a_call_is_answered_202_with_a_date_and_without_a_content_type(serve: Serve, call: Call) -> None:
+    async def scenario(harness: Harness) -> None:
         client = await harness.connect()
         status, headers, body = await client.ask(call(headers="Mesos-Stream-Id: s-1\r\n"))
         assert (status, body) == ("202 Accepted", b"")
@@ -27,18 +31,20 @@ def test_a_call_is_answered_202_with_a_date_and_without_a_content_type(serve, ca
 
 
 @pytest.mark.parametrize("path", ["/api/v1/scheduler/", "/master/api/v1/scheduler", "/master/api/v1/scheduler/any?x=1"])
-def test_every_spelling_of_the_path_reaches_the_scheduler_api(serve, call, path: str) -> None:
-    async def scenario(harness) -> None:
+def test_every_spelling_of_the_path_reaches_the_scheduler_api(serve: Serve, call: Call, path: str) -> None:
+    async def scenario(harness: Harness) -> None:
         client = await harness.connect()
         assert (await client.ask(call(path=path)))[0] == "202 Accepted"
 
     serve(scenario)
 
 
-def test_pipelined_calls_are_answered_in_order_whatever_the_pieces(serve, call) -> None:
-    async def scenario(harness) -> None:
+def test_pipelined_calls_are_answered_in_order_whatever_the_pieces(serve: Serve, call: Call) -> None:
+    async def scenario(harness: Harness) -> None:
         harness.machine.answers[events.SchedulerCalled] = lambda event: [
-            effects.Respond(event.request, 202 if event.call.type == "REVIVE" else 400, "" if event.call.type == "REVIVE" else "no")
+            effects.Respond(
+                event.request, 202 if event.call.type == "REVIVE" else 400, "" if event.call.type == "REVIVE" else "no"
+            )
         ]
         data = b"".join(call(b'{"type":"%b"}' % name) for name in [b"REVIVE", b"SUPPRESS", b"REVIVE", b"SUPPRESS"] * 25)
         client = await harness.connect()
@@ -53,8 +59,8 @@ def test_pipelined_calls_are_answered_in_order_whatever_the_pieces(serve, call) 
     serve(scenario, Limits())
 
 
-def test_a_head_and_its_body_may_come_apart(serve, call) -> None:
-    async def scenario(harness) -> None:
+def test_a_head_and_its_body_may_come_apart(serve: Serve, call: Call) -> None:
+    async def scenario(harness: Harness) -> None:
         client = await harness.connect()
         head, _, body = call().partition(b"\r\n\r\n")
         client.writer.write(head + b"\r\n\r\n")
@@ -65,9 +71,11 @@ def test_a_head_and_its_body_may_come_apart(serve, call) -> None:
     serve(scenario)
 
 
-def test_a_chunked_body_is_a_body_and_what_follows_it_is_the_next_request(serve, call) -> None:
-    async def scenario(harness) -> None:
-        head = b"POST /api/v1/scheduler HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+def test_a_chunked_body_is_a_body_and_what_follows_it_is_the_next_request(serve: Serve, call: Call) -> None:
+    async def scenario(harness: Harness) -> None:
+        head = (
+            b"POST /api/v1/scheduler HTTP/1.1\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
         chunked = head + b'5\r\n{"typ\r\nd;x=y\r\ne":"SUPPRESS"\r\n1\r\n}\r\n0\r\nTrailer: x\r\n\r\n'
         client = await harness.connect()
         for size in (1, 3, 1000):
@@ -81,8 +89,8 @@ def test_a_chunked_body_is_a_body_and_what_follows_it_is_the_next_request(serve,
     serve(scenario)
 
 
-def test_an_expected_continue_is_given_before_the_body(serve, call) -> None:
-    async def scenario(harness) -> None:
+def test_an_expected_continue_is_given_before_the_body(serve: Serve, call: Call) -> None:
+    async def scenario(harness: Harness) -> None:
         client = await harness.connect()
         head, _, body = call(headers="Expect: 100-continue\r\n").partition(b"\r\n\r\n")
         client.writer.write(head + b"\r\n\r\n")
@@ -92,8 +100,8 @@ def test_an_expected_continue_is_given_before_the_body(serve, call) -> None:
     serve(scenario)
 
 
-def test_a_connection_moves_to_the_slow_lane_and_can_still_call(serve, call) -> None:
-    async def scenario(harness) -> None:
+def test_a_connection_moves_to_the_slow_lane_and_can_still_call(serve: Serve, call: Call) -> None:
+    async def scenario(harness: Harness) -> None:
         client = await harness.connect()
         client.writer.write(call() + call(b"hello", path="/echo") + call() + call(b"bye", path="/master/echo/any/"))
         answers = [await client.answer() for _ in range(4)]
@@ -103,20 +111,23 @@ def test_a_connection_moves_to_the_slow_lane_and_can_still_call(serve, call) -> 
     serve(scenario)
 
 
-def test_a_subscription_opens_a_chunked_stream_of_one_record_a_chunk(serve, call) -> None:
-    async def scenario(harness) -> None:
+def test_a_subscription_opens_a_chunked_stream_of_one_record_a_chunk(serve: Serve, call: Call) -> None:
+    async def scenario(harness: Harness) -> None:
         client = await harness.connect()
         client.writer.write(call(SUBSCRIBE, headers="Connection: close\r\n"))
         head = (await client.reader.readuntil(b"\r\n\r\n")).decode()
         (event,) = harness.machine.seen
         assert head.startswith("HTTP/1.1 200 OK\r\nDate: ")
-        assert f"\r\nTransfer-Encoding: chunked\r\nMesos-Stream-Id: {event.stream_id}\r\nContent-Type: application/json\r\n\r\n" in head
+        assert (
+            f"\r\nTransfer-Encoding: chunked\r\nMesos-Stream-Id: {event.stream_id}\r\nContent-Type: application/json\r\n\r\n"
+            in head
+        )
         error = scheduler.Event(type=scheduler.Event_Type.ERROR, error=scheduler.Event_Error(message="héllo\n"))
         harness.exchange.send_event(effects.SendEvent(event.stream, error))
         harness.exchange.send_update(effects.SendUpdate(event.stream, '{"message":"ü"}'.encode()))
         harness.exchange.send_heartbeat(effects.SendHeartbeat([event.stream, 999]))
         harness.exchange.close_stream(effects.CloseStream(event.stream))
-        assert await client.chunk() == b'53\n{"type":"ERROR","error":{"message":"h\\u00e9llo\\n"}}'
+        assert await client.chunk() == b'51\n{"type":"ERROR","error":{"message":"h\\u00e9llo\\n"}}'
         assert await client.chunk() == b'58\n{"type":"UPDATE","update":{"status":{"message":"\\u00fc"}}}'
         assert await client.chunk() == b'20\n{"type":"HEARTBEAT"}'
         assert await client.end() == b"0\r\n\r\n"
@@ -125,8 +136,8 @@ def test_a_subscription_opens_a_chunked_stream_of_one_record_a_chunk(serve, call
     serve(scenario)
 
 
-def test_a_protobuf_stream_carries_protobuf_records(serve, call) -> None:
-    async def scenario(harness) -> None:
+def test_a_protobuf_stream_carries_protobuf_records(serve: Serve, call: Call) -> None:
+    async def scenario(harness: Harness) -> None:
         from merismos.protocol import protobuf
 
         client = await harness.connect()
@@ -144,8 +155,8 @@ def test_a_protobuf_stream_carries_protobuf_records(serve, call) -> None:
     serve(scenario)
 
 
-def test_a_lost_stream_is_told_once_and_what_is_sent_on_it_later_is_dropped(serve, call) -> None:
-    async def scenario(harness) -> None:
+def test_a_lost_stream_is_told_once_and_what_is_sent_on_it_later_is_dropped(serve: Serve, call: Call) -> None:
+    async def scenario(harness: Harness) -> None:
         client = await harness.connect()
         client.writer.write(call(SUBSCRIBE))
         await client.reader.readuntil(b"\r\n\r\n")
@@ -159,8 +170,8 @@ def test_a_lost_stream_is_told_once_and_what_is_sent_on_it_later_is_dropped(serv
     serve(scenario)
 
 
-def test_calls_behind_an_open_stream_are_held_back_until_it_ends(serve, call) -> None:
-    async def scenario(harness) -> None:
+def test_calls_behind_an_open_stream_are_held_back_until_it_ends(serve: Serve, call: Call) -> None:
+    async def scenario(harness: Harness) -> None:
         client = await harness.connect()
         client.writer.write(call(SUBSCRIBE) + call() + call()[:20])
         await client.reader.readuntil(b"\r\n\r\n")
@@ -175,8 +186,8 @@ def test_calls_behind_an_open_stream_are_held_back_until_it_ends(serve, call) ->
     serve(scenario)
 
 
-def test_a_master_that_recovers_answers_503_and_a_standby_names_the_leader(serve, call) -> None:
-    async def scenario(harness) -> None:
+def test_a_master_that_recovers_answers_503_and_a_standby_names_the_leader(serve: Serve, call: Call) -> None:
+    async def scenario(harness: Harness) -> None:
         client = await harness.connect()
         harness.gate.recovered = False
         assert (await client.ask(call()))[::2] == ("503 Service Unavailable", b"Master has not finished recovery")

@@ -18,7 +18,7 @@ from merismos.protocol.thin import decode_call
 from merismos.protocol.v1 import master as operator
 from merismos.protocol.v1 import scheduler
 
-MASTER_ID = "2fd9eabb-82c6-4807-8eff-07f7a6c62afa"
+MASTER_ID = "5d7a6e1c-9b3f-4c58-8a2e-1f0b6c4d9e77"
 WALL_OFFSET_S = 1_000_000_000.0
 ALL = ("MULTI_ROLE", "RESERVATION_REFINEMENT", "PARTITION_AWARE")
 UUID = b"0123456789abcdef"
@@ -109,10 +109,10 @@ class Scheduler:
         return self.call("ACKNOWLEDGE", acknowledge=body)
 
 
-def task(task_id: str, offer: Json, *, need: str = "cpus:0.1;mem:32", **more: Any) -> Json:  # noqa: ANN401 - JSON
+def task(task_id_: str, offer: Json, /, *, need: str = "cpus:0.1;mem:32", **more: Any) -> Json:  # noqa: ANN401 - JSON
     info = {
-        "name": task_id,
-        "task_id": value(task_id),
+        "name": task_id_,
+        "task_id": value(task_id_),
         "agent_id": offer["agent_id"],
         "resources": resources(need),
         "command": {"shell": True, "value": "sleep 1"},
@@ -150,7 +150,14 @@ class Peer:
         self.rig.handle(happened.LinkClosed(self.link))
 
     def update(
-        self, framework_id: str, task_id: str, state: str, *, latest: str = "", uuid: bytes = UUID, **more: Any  # noqa: ANN401
+        self,
+        framework_id: str,
+        task_id: str,
+        state: str,
+        *,
+        latest: str = "",
+        uuid: bytes = UUID,
+        **more: Any,  # noqa: ANN401
     ) -> None:
         status = {
             "task_id": value(task_id),
@@ -173,9 +180,15 @@ def agent_info(need: str = "cpus:4;mem:2048", hostname: str = "localhost") -> by
 class Rig:
     """The machine, its clock, and all that its effects did."""
 
-    def __init__(self, config: Config | None = None, *, registry: list[tuple[str, str, bytes]] | None = None) -> None:
+    def __init__(
+        self,
+        config: Config | None = None,
+        *,
+        registry: list[tuple[str, str, bytes]] | None = None,
+        now: float = 1000.0,
+    ) -> None:
         self.machine = MasterMachine(config)
-        self.now = 1000.0
+        self.now = now
         self.registry: dict[tuple[str, str], bytes] = {}
         self.held_writes: list[int] | None = None
         self.schedulers: dict[int, Scheduler] = {}
@@ -211,60 +224,67 @@ class Rig:
         return effects
 
     def _perform(self, effect: Effect, writes: list[int], pongs: list[Event]) -> None:
-        if isinstance(effect, do.Respond):
-            assert effect.request not in self.answers, "a request is answered once"
-            self.answers[effect.request] = (effect.status, effect.body)
-        elif isinstance(effect, do.OpenStream):
-            self.answers[effect.request] = (200, "")
-            self.published.setdefault(effect.stream, [])
-        elif isinstance(effect, do.StoreRegistry):
-            writes.append(effect.sequence)
-            for table, key, content in effect.changes:
-                self.registry[table, key] = content
-                if not content:
-                    del self.registry[table, key]
-        elif isinstance(effect, do.SendToAgent):
-            peer = self.peers[effect.link]
-            peer.messages.append(effect.message)
-            if isinstance(effect.message, link.AgentRegistered):
-                peer.id = effect.message.agent_id
-            elif isinstance(effect.message, link.Ping) and not peer.is_silent:
-                pongs.append(happened.LinkReceived(peer.link, link.Pong(effect.message.sequence)))
-        elif isinstance(effect, do.CloseLink):
-            self.peers[effect.link].is_open = False
-        elif isinstance(effect, do.PublishEvent):
-            for stream in effect.streams:
-                self.published[stream].append(json.parse(json.encode(effect.event)))  # type: ignore[arg-type]
-        elif isinstance(effect, do.Exit):
-            self.exits.append(effect)
-        else:
-            self._stream(effect)
+        match effect:
+            case do.Respond():
+                assert effect.request not in self.answers, "a request is answered once"
+                self.answers[effect.request] = (effect.status, effect.body)
+            case do.OpenStream():
+                self.answers[effect.request] = (200, "")
+                self.published.setdefault(effect.stream, [])
+            case do.StoreRegistry():
+                writes.append(effect.sequence)
+                self._store(effect.changes)
+            case do.SendToAgent():
+                self._deliver(self.peers[effect.link], effect.message, pongs)
+            case do.CloseLink():
+                self.peers[effect.link].is_open = False
+            case do.PublishEvent():
+                for stream in effect.streams:
+                    self.published[stream].append(msgspec.json.decode(json.encode(effect.event)))
+            case do.Exit():
+                self.exits.append(effect)
+            case do.SendHeartbeat():
+                for stream in effect.streams:
+                    self.schedulers[stream].events.append({"type": "HEARTBEAT"})
+            case _:
+                self._stream(effect)
+
+    def _store(self, changes: list[tuple[str, str, bytes]]) -> None:
+        for table, key, content in changes:
+            self.registry[table, key] = content
+            if not content:
+                del self.registry[table, key]
+
+    def _deliver(self, peer: Peer, message: link.Message, pongs: list[Event]) -> None:
+        peer.messages.append(message)
+        if isinstance(message, link.AgentRegistered):
+            peer.id = message.agent_id
+        elif isinstance(message, link.Ping) and not peer.is_silent:
+            pongs.append(happened.LinkReceived(peer.link, link.Pong(message.sequence)))
 
     def _stream(self, effect: Effect) -> None:
-        if isinstance(effect, do.SendHeartbeat):
-            for stream in effect.streams:
-                self.schedulers[stream].events.append({"type": "HEARTBEAT"})
-        elif isinstance(effect, do.CloseStream):
-            self.schedulers[effect.stream].is_open = False
-        elif isinstance(effect, do.SendEvent):
-            event: Any = json.parse(json.encode(effect.event))
-            self.schedulers[effect.stream].events.append(event)
-        elif isinstance(effect, do.SendUpdate):
-            status = msgspec.json.decode(effect.status)
-            self.schedulers[effect.stream].events.append({"type": "UPDATE", "update": {"status": status}})
-        elif isinstance(effect, do.SendOffers):
-            offers = [
-                {
-                    "id": value(offer.id),
-                    "agent_id": value(offer.agent.id),
-                    "role": offer.role,
-                    "quantities": dict(offer.resources.quantities()),
-                }
-                for offer in effect.offers
-            ]
-            self.schedulers[effect.stream].events.append({"type": "OFFERS", "offers": {"offers": offers}})
-        else:
-            raise AssertionError(f"the rig doesn't know {effect}")
+        match effect:
+            case do.CloseStream():
+                self.schedulers[effect.stream].is_open = False
+            case do.SendEvent():
+                event: Json = msgspec.json.decode(json.encode(effect.event))
+                self.schedulers[effect.stream].events.append(event)
+            case do.SendUpdate():
+                status = msgspec.json.decode(effect.status)
+                self.schedulers[effect.stream].events.append({"type": "UPDATE", "update": {"status": status}})
+            case do.SendOffers():
+                offers = [
+                    {
+                        "id": value(offer.id),
+                        "agent_id": value(offer.agent.id),
+                        "role": offer.role,
+                        "quantities": dict(offer.resources.quantities()),
+                    }
+                    for offer in effect.offers
+                ]
+                self.schedulers[effect.stream].events.append({"type": "OFFERS", "offers": {"offers": offers}})
+            case _:
+                raise AssertionError(f"the rig doesn't know {effect}")
 
     def advance(self, seconds: float) -> None:
         """Let time pass, and fire the timers on the way, each at its instant."""
@@ -282,7 +302,12 @@ class Rig:
         return scheduler_
 
     def subscribe_only(
-        self, info: Json, *, principal: str | None = None, outer_id: str | None = None, **more: Any  # noqa: ANN401
+        self,
+        info: Json,
+        *,
+        principal: str | None = None,
+        outer_id: str | None = None,
+        **more: Any,  # noqa: ANN401
     ) -> Scheduler:
         call: Json = {"type": "SUBSCRIBE", "subscribe": {"framework_info": info, **more}}
         inner = info.get("id", {}).get("value")
@@ -303,10 +328,14 @@ class Rig:
         return self.answers[request]
 
     def operate(self, call: Json) -> tuple[int, str]:
+        return self.answers[self.operate_only(call)]
+
+    def operate_only(self, call: Json) -> int:
+        """Make an operator's call that may be answered later."""
         request = self.token()
         decoded = json.decode(operator.Call, msgspec.json.encode(call))
         self.handle(happened.OperatorCalled(request, decoded))
-        return self.answers[request]
+        return request
 
     def watch(self) -> list[Json]:
         """Open an operator's stream; the list grows."""
@@ -327,7 +356,12 @@ class Rig:
         return peer
 
     def reregister(
-        self, agent_id: str, *, pid: str = "slave(1)@127.0.0.1:5051", need: str = "cpus:4;mem:2048", **more: Any  # noqa: ANN401
+        self,
+        agent_id: str,
+        *,
+        pid: str = "slave(1)@127.0.0.1:5051",
+        need: str = "cpus:4;mem:2048",
+        **more: Any,  # noqa: ANN401
     ) -> Peer:
         """Let an agent come back over a new link."""
         peer = self.connect()

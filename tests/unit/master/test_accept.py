@@ -199,7 +199,9 @@ def test_several_operations_of_one_accept_run_in_order() -> None:
     assert framework.states("t-3") == ["TASK_ERROR"]
 
 
-@pytest.mark.parametrize("operations", [[], [{"type": "LAUNCH", "launch": {}}], [{"type": "LAUNCH", "launch": {"task_infos": []}}]])
+@pytest.mark.parametrize(
+    "operations", [[], [{"type": "LAUNCH", "launch": {}}], [{"type": "LAUNCH", "launch": {"task_infos": []}}]]
+)
 def test_an_accept_that_launches_nothing_is_a_decline(operations: list[Json]) -> None:
     rig, framework, offer = ready()
     framework.accept([offer], *operations, refuse_s=5.0)

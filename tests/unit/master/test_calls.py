@@ -33,11 +33,11 @@ def test_a_call_without_stream_id_is_a_bad_request() -> None:
 def test_a_call_with_a_foreign_stream_id_is_a_bad_request() -> None:
     rig = Rig()
     framework = rig.subscribe()
-    assert rig.call({"type": "REVIVE", "framework_id": value(framework.id)}, "zzz") == (
-        400,
+    message = (
         "The stream ID 'zzz' included in this request didn't match the stream ID currently associated with framework ID"
-        f" {framework.id}",
     )
+    answer = rig.call({"type": "REVIVE", "framework_id": value(framework.id)}, "zzz")
+    assert answer == (400, f"{message} {framework.id}")
 
 
 def test_a_call_of_a_framework_without_stream_is_forbidden() -> None:

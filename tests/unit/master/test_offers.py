@@ -45,8 +45,11 @@ def test_offers_time_out_oldest_first_whatever_was_answered_between() -> None:
         rig.advance(10)
     first, second, third = framework.offers()
     framework.accept([second], launch(task("t-1", second, need="cpus:4;mem:2048")))
-    rig.advance(41)
-    assert [event["rescind"]["offer_id"] for event in framework.of("RESCIND")] == [first["id"], third["id"]]
+    rig.advance(51)
+    assert [event["rescind"]["offer_id"] for event in framework.of("RESCIND")] == [
+        first["id"],
+        third["id"],
+    ]
 
 
 def test_an_agent_whose_link_is_down_takes_its_offers_along() -> None:

@@ -133,10 +133,11 @@ def test_the_stream_id_of_a_replaced_scheduler_is_worth_nothing() -> None:
     framework = rig.subscribe()
     framework_id = framework.id
     rig.subscribe(framework_info(id=value(framework_id)))
-    assert framework.call("REVIVE") == (
-        400,
+    status, body = framework.call("REVIVE")
+    assert status == 400
+    assert body == (
         f"The stream ID '{framework.stream_id}' included in this request didn't match the stream ID currently associated"
-        f" with framework ID {framework_id}",
+        f" with framework ID {framework_id}"
     )
 
 

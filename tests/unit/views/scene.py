@@ -57,11 +57,12 @@ def return_agent(rig: Rig, agent_id: str, hostname: str, number: int, **more: An
 class Scene:
     """The cluster: `live` with tasks in all states and an executor, `ended` that is over, `legacy` of the old kind."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, watched: bool = False) -> None:
         config = Config()
         config.cluster = "golden"
         self.rig = Rig(config)
         self.reads = v0.Reads(self.rig.master, FLAGS, Renderings())
+        self.events: list[Json] = self.rig.watch() if watched else []
         self.uuid = 0
         self.agent = connect_agent(self.rig, "first", 1)
         self._lived_and_ended()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import mimetypes
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -36,6 +37,7 @@ UNGATED = frozenset({"/version", "/flags"})
 CHANGES = ("/reserve", "/unreserve", "/create-volumes", "/destroy-volumes", "/machine/down", "/machine/up")
 READS_AND_CHANGES = {"/weights": "PUT", "/quota": "POST", "/maintenance/schedule": "POST"}
 _ENCODER = msgspec.json.Encoder()
+_WRAPPING = re.compile(r"update_weights\.weight_infos(?:\[\d+\])?\.")
 SystemMetrics = Callable[[], Mapping[str, float]]
 
 
@@ -102,7 +104,7 @@ class MasterEndpoints:
         try:
             call = json.decode(operator.Call, wrapped)
         except DecodeError as error:
-            reason = str(error).partition(": ")[2].replace("update_weights.weight_infos.", "")
+            reason = _WRAPPING.sub("", str(error).partition(": ")[2])
             raise Refused(400, f"Failed to convert weights JSON array to protobuf '{text}': {reason}") from None
         return await self._operators.change(request, call)
 

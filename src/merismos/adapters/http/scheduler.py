@@ -63,13 +63,15 @@ class SchedulerEndpoint:
         except DecodeError as error:
             caller.respond(400, str(error))
             return
-        if call.type == scheduler.Call_Type.SUBSCRIBE and call.subscribe is not None:
+        if call.type == scheduler.Call_Type.SUBSCRIBE:
             self._subscribe(head, call, caller)
         else:
             self.post(SchedulerCalled(self._exchange.ask(caller), call, head.stream_id, head.principal))
 
     def _subscribe(self, head: Head, call: thin.ThinCall, caller: LaneCaller) -> None:
-        if head.accept is None:
+        if call.subscribe is None:
+            caller.respond(400, "Failed to validate scheduler::Call: Expecting 'subscribe' to be present")
+        elif head.accept is None:
             caller.respond(406, NOT_ACCEPTABLE)
         elif head.stream_id is not None:
             caller.respond(400, STREAM_ID_GIVEN)

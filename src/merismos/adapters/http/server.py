@@ -48,6 +48,7 @@ class HttpServer:
             access_log=None,
             keepalive_timeout=KEEP_ALIVE_S,
             shutdown_timeout=CLOSE_LIMIT_S,
+            lingering_time=self.limits.linger_s,
             max_line_size=LINE_BYTES_MAX,
             max_field_size=LINE_BYTES_MAX,
         )

@@ -34,7 +34,8 @@ class Agent:
     Shapes: `kind` sums HAS_GPUS and IS_REMOTE; `denied` the slots whose constraints exclude it; `blocked` these and, on a plain
     agent, the filtered ones; `held` unanswered offers by slot; `overcommitted`
     whether more is allocated than there is; `big` whether `free` is enough for the cluster's smallest offer;
-    `allocation` what it counts for in shares.
+    `simple` that and plain;
+    `allocation` what `free` counts for in shares; `offered` whether it is active and listed.
     """
 
     __slots__ = (
@@ -51,11 +52,13 @@ class Agent:
         "id",
         "kind",
         "listed",
+        "offered",
         "overcommitted",
         "plain",
         "refusals",
         "region",
         "seen",
+        "simple",
         "total",
         "zone",
     )
@@ -80,6 +83,7 @@ class Agent:
         self.kind = 0
         self.active = True
         self.listed = True
+        self.offered = True
         self.overcommitted = False
         self.allocated: dict[Slot, Resources] = {}
         self.held: dict[Slot, int] = {}
@@ -89,6 +93,7 @@ class Agent:
         self.seen: Resources | None = None
         self.allocation = 0
         self.big = False
+        self.simple = False
 
     def resize(self, total: Resources) -> None:
         """Take over another total; what is allocated stays so."""
@@ -121,7 +126,9 @@ class Agent:
         assert have is not None, f"nothing of agent {self.id} is allocated to {slot.framework.id} in role {slot.role}"
         rest = EMPTY
         if have is not resources:
-            assert have.contains(resources), f"agent {self.id} gets back more than {slot.framework.id} has in role {slot.role}"
+            assert have.contains(resources), (
+                f"agent {self.id} gets back more than {slot.framework.id} has in role {slot.role}"
+            )
             rest = have - resources
         if rest is EMPTY:
             slot.places -= 1
@@ -139,6 +146,7 @@ class Agent:
         self.blocked = self.denied | held_by(self, free) if self.plain else self.denied
         self.allocation = tree.allocation(free)
         self.big = is_big_enough(minimum, free.quantities())
+        self.simple = self.plain and self.big
         self.seen = free
 
 
@@ -163,12 +171,11 @@ _CAPABILITY_OF: Final[tuple[tuple[str, Callable[[Identity], bool]], ...]] = (
 )
 
 
-def entitlements(agent: Agent, eligible: int, tree: RoleTree, table: SlotTable) -> list[tuple[int, Resources]]:
-    """Return who may have what of an agent that isn't plain: disjoint masks within `eligible`, each with its portion of `free`.
+def entitlements(free: Resources, eligible: int, tree: RoleTree, table: SlotTable) -> list[tuple[int, Resources]]:
+    """Return who may have what of the resources of an agent that isn't plain: disjoint masks within `eligible`, each with a portion.
 
-    Quota is the one thing that may make a portion smaller still: it bounds what a role's mask gets here.
+    Quota limits have their place here: what they leave of a portion is what the roles of its mask may have.
     """
-    free = agent.free
     portions: list[tuple[int, Resources]] = []
     for role in sorted(free.reserved_by_role(), key=lambda role: -role.count("/")):
         mask = eligible & tree.subtree_mask(role)
@@ -201,7 +208,7 @@ def offerable(
 ) -> list[tuple[int, Resources]]:
     """Return the entitlements that are worth an offer now: nothing empty, too small or filtered."""
     portions: list[tuple[int, Resources]] = []
-    for entitled, resources in entitlements(agent, eligible, tree, table):
+    for entitled, resources in entitlements(agent.free, eligible, tree, table):
         if not resources:
             continue
         mask = entitled & ~held_by(agent, resources)

@@ -201,13 +201,14 @@ class Allocator:
         agent = self._cluster.agents.get(agent_id)
         if agent is not None:
             agent.active = True
+            agent.offered = agent.listed
             self._cluster.dirty[agent] = None
 
     def deactivate_agent(self, agent_id: str) -> None:
         """Offer nothing of an agent for now."""
         agent = self._cluster.agents.get(agent_id)
         if agent is not None:
-            agent.active = False
+            agent.active = agent.offered = False
 
     def set_whitelist(self, hostnames: Iterable[str] | None) -> None:
         """Offer only from agents with these hostnames; None for all."""
@@ -215,6 +216,7 @@ class Allocator:
         cluster.whitelist = None if hostnames is None else dict.fromkeys(hostnames)
         for agent in cluster.agents.values():
             agent.listed = cluster.whitelist is None or agent.hostname in cluster.whitelist
+            agent.offered = agent.active and agent.listed
         cluster.all_dirty = True
 
     # ------------------------------------------------------------ resources
@@ -239,7 +241,9 @@ class Allocator:
         if agent is None or framework is None or not resources:
             return
         slot = framework.slots.get(role)
-        assert slot is not None, f"framework {framework_id} gives back resources of role {role}, in which it has nothing"
+        assert slot is not None, (
+            f"framework {framework_id} gives back resources of role {role}, in which it has nothing"
+        )
         cluster.give_back(agent, slot, resources)
         if slot.subscribed:
             if refuse_s is not None:

@@ -168,6 +168,7 @@ class Cluster:
         if region is not None and agent.region is not None and agent.region != region:
             agent.kind |= IS_REMOTE
         agent.listed = self.whitelist is None or agent.hostname in self.whitelist
+        agent.offered = agent.active and agent.listed
         agent.denied = 0
         for slot, condition in self.table.constrained.items():
             if not condition.admits(agent.attributes, agent.hostname, agent.region, agent.zone):
@@ -216,8 +217,9 @@ class Cluster:
             mask |= framework.mask
         return mask
 
-    def hold_offer(self, agent: Agent, slot: Slot) -> bool:
-        """Count an offer as unanswered; return whether its framework now holds as many as it may."""
+    def grant(self, agent: Agent, slot: Slot, resources: Resources) -> bool:
+        """Move free resources to a slot and count an unanswered offer; return whether its framework now holds as many as it may."""
+        agent.take(slot, resources)
         held = agent.held
         held[slot] = held.get(slot, 0) + 1
         framework = slot.framework

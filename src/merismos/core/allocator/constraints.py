@@ -54,7 +54,9 @@ class RoleCondition:
     def __init__(self, groups: Sequence[Sequence[scheduler.AttributeConstraint]], program_size_max: int) -> None:
         self._groups = [[_compiled(constraint, program_size_max) for constraint in group] for group in groups]
 
-    def admits(self, attributes: Sequence[mesos.Attribute], hostname: str, region: str | None, zone: str | None) -> bool:
+    def admits(
+        self, attributes: Sequence[mesos.Attribute], hostname: str, region: str | None, zone: str | None
+    ) -> bool:
         """Return whether an agent with these properties may be offered."""
         pseudo = {"HOSTNAME": hostname, "REGION": region, "ZONE": zone}
         return any(
@@ -131,9 +133,11 @@ def validate_constraints(
     """
     if constraints is None:
         return None
-    for role, of_role in constraints.role_constraints.items():
+    for role in constraints.role_constraints:
         if role not in roles:
-            return _refused(f"Offer constraints specify `role_constraints` for a role '{role}'not contained in the set of roles")
+            return _refused(
+                f"Offer constraints specify `role_constraints` for a role '{role}'not contained in the set of roles"
+            )
     for role, of_role in constraints.role_constraints.items():
         fault = _fault(role, of_role, program_size_max)
         if fault is not None:
@@ -146,7 +150,9 @@ def _fault(role: str, of_role: scheduler.OfferConstraints_RoleConstraints, progr
         return f"'OfferConstraints::role_constraints' has an empty 'RoleConstraints::groups' for role {role}"
     for group in of_role.groups:
         if not group.attribute_constraints:
-            return f"'OfferConstraints::RoleConstraints::groups' for role {role}contains an empty RoleConstraints::Group"
+            return (
+                f"'OfferConstraints::RoleConstraints::groups' for role {role}contains an empty RoleConstraints::Group"
+            )
         for constraint in group.attribute_constraints:
             try:
                 _compiled(constraint, program_size_max)

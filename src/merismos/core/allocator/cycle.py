@@ -52,10 +52,10 @@ class Cycle:
         """Grant what these agents have free."""
         masks, tree, minimum = self._bases, self._tree, self._minimum
         own_minimum = self._table.own_minimum
-        grant, serve_first, hold_offer = self.grants.append, tree.serve_first, self._cluster.hold_offer
+        serve_first, charge, announce = tree.serve_first, self._cluster.grant, self.grants.append
         for agent in agents:
             free = agent.free
-            if free is EMPTY or not agent.active or not agent.listed:
+            if free is EMPTY or not agent.offered:
                 continue
             if agent.seen is not free:
                 agent.refresh(tree, minimum)
@@ -65,19 +65,17 @@ class Cycle:
                 eligible &= ~blocked
             if self._capped and eligible & self._capped:
                 eligible = self._within_cap(agent, eligible)
-            if not agent.plain:
-                self._grant_portions(agent, eligible)
-                continue
-            if own_minimum:
+            if own_minimum or not agent.simple:
+                if not agent.plain:
+                    self._grant_portions(agent, eligible)
+                    continue
                 eligible = self._without_too_small(agent, eligible)
-            elif not agent.big:
-                continue
             if eligible:
                 slot = serve_first(eligible, agent.allocation)
-                agent.take(slot, free)
-                if hold_offer(agent, slot):
+                if charge(agent, slot, free):
                     self._capped |= slot.framework.mask
-                grant(Grant(slot.name, slot.role, agent.id, free))
+                announce(Grant(slot.name, slot.role, agent.id, free))
+        tree.finish()
 
     def _without_too_small(self, agent: Agent, eligible: int) -> int:
         """Return `eligible` without the slots for which a plain agent has too little; only the front of the order is asked."""
@@ -104,8 +102,7 @@ class Cycle:
             slot = tree.first(willing)
             resources = next(resources for mask, resources in portions if mask & slot.bit)
             tree.serve_first(slot.bit, tree.allocation(resources))
-            agent.take(slot, resources)
-            if self._cluster.hold_offer(agent, slot):
+            if self._cluster.grant(agent, slot, resources):
                 self._capped |= slot.framework.mask
                 eligible = self._within_cap(agent, eligible)
             self.grants.append(Grant(slot.name, slot.role, agent.id, resources))

@@ -118,40 +118,41 @@ class Siblings:
 
     def serve_first(self, eligible: int, allocated: int) -> Node:
         """Charge `allocated` to the first node with a slot in `eligible`, put it in its new place and return it."""
-        number = 0
-        for mask in self.masks:
-            if mask & eligible:
-                break
+        masks, runs, lasts = self.masks, self.runs, self.lasts
+        number = index = 0
+        while not masks[number] & eligible:
             number += 1
-        run = self.runs[number]
-        index = 0
-        for entry in run:
-            node = entry[3]
-            if node.mask & eligible:
-                break
+        run = runs[number]
+        node = run[0][3]
+        while not node.mask & eligible:
             index += 1
-        node.allocated += allocated
-        node.served += 1
-        if self.prng is not None:
-            self.clock = max(self.clock, node.clock)
-            node.clock = self.clock + _exponential(self.prng, node.weight)
-        elif self.size == 1:
-            return node
-        if len(run) > 1:
-            del run[index]
-            self.masks[number] ^= node.mask
-            if index == len(run):
-                self.lasts[number] = run[-1]
+            node = run[index][3]
+        total = node.allocated = node.allocated + allocated
+        served = node.served = node.served + 1
+        if self.prng is None:
+            share = self.scale.shares.get(total)
+            if share is None:
+                share = self.scale.share_of(total)
+            measure = share / node.weight
         else:
-            del self.runs[number], self.masks[number], self.lasts[number]
-        self._insert(node)
+            self.clock = max(self.clock, node.clock)
+            measure = node.clock = self.clock + _exponential(self.prng, node.weight)
+        entry = node.entry = (measure, served, node.name, node)
+        del run[index]
+        if not run:
+            del runs[number], masks[number], lasts[number]
+        else:
+            masks[number] ^= node.mask
+            if index == len(run):
+                lasts[number] = run[-1]
+        self._insert(node, entry)
         return node
 
     def add(self, node: Node) -> None:
         """Let `node` take part."""
         if self.prng is not None:
             node.clock = self.clock + _exponential(self.prng, node.weight)
-        self._insert(node)
+        self._insert(node, self._entry(node))
         self.size += 1
 
     def remove(self, node: Node) -> None:
@@ -168,7 +169,7 @@ class Siblings:
     def move(self, node: Node) -> None:
         """Put `node` where its allocation and weight now belong."""
         self._take(node)
-        self._insert(node)
+        self._insert(node, self._entry(node))
 
     def _take(self, node: Node) -> None:
         entry = node.entry
@@ -183,34 +184,30 @@ class Siblings:
         self.masks[number] ^= node.mask
         lasts[number] = run[-1]
 
-    def _insert(self, node: Node) -> None:
-        if self.prng is None:
-            allocated = node.allocated
-            share = self.scale.shares.get(allocated)
-            if share is None:
-                share = self.scale.share_of(allocated)
-            measure = share / node.weight
-        else:
-            measure = node.clock
+    def _entry(self, node: Node) -> Entry:
+        measure = node.clock if self.prng is not None else self.scale.share_of(node.allocated) / node.weight
         entry = node.entry = (measure, node.served, node.name, node)
+        return entry
+
+    def _insert(self, node: Node, entry: Entry) -> None:
         lasts = self.lasts
-        number = len(lasts) - 1
-        if number < 0:
+        if lasts and lasts[-1] < entry:
+            number = -1
+            run = self.runs[-1]
+            run.append(entry)
+            lasts[-1] = entry
+        elif lasts:
+            number = bisect_left(lasts, entry)
+            run = self.runs[number]
+            insort(run, entry)
+        else:
             self.runs.append([entry])
             self.masks.append(node.mask)
             lasts.append(entry)
             return
-        if lasts[number] < entry:
-            run = self.runs[number]
-            run.append(entry)
-            lasts[number] = entry
-        else:
-            number = bisect_left(lasts, entry)
-            run = self.runs[number]
-            insort(run, entry)
         self.masks[number] ^= node.mask
         if len(run) > RUN_LENGTH_MAX:
-            self._split(number)
+            self._split(number % len(lasts))
 
     def _split(self, number: int) -> None:
         run = self.runs[number]

@@ -5,6 +5,7 @@ Errors: ValueError, with the words that RE2 uses where it has some.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 LENGTH_MAX: Final = 4096
@@ -34,7 +35,11 @@ _POSIX: Final[dict[str, Ranges]] = {
     "word": _WORD,
     "xdigit": ((48, 57), (65, 70), (97, 102)),
 }
+_SIGNS: Final[dict[str, tuple[int, int | None]]] = {"*": (0, None), "+": (1, None), "?": (0, 1)}
 _CONTROL: Final = {"a": 7, "f": 12, "t": 9, "n": 10, "r": 13, "v": 11}
+_match_hexadecimal = re.compile(r"([0-9a-fA-F]{2})|\{([0-9a-fA-F]{1,8})\}").match
+_match_braces = re.compile(r"\{([0-9]+)(?:(,)([0-9]*))?\}").match
+_match_octal = re.compile(r"0[0-7]{0,2}|[1-7][0-7]{1,2}").match
 
 
 class Characters:
@@ -163,11 +168,10 @@ class _Parser:
             elif character == "(" and (changed := self._flags_for_the_rest(flags)) is not None:
                 flags = changed
             else:
-                begin = self.position
                 atoms = self._quoted(flags) if self._take("\\Q") else [self._atom(depth, flags)]
                 if atoms:
                     parts.extend(atoms[:-1])
-                    parts.append(self._repeated(atoms[-1], begin))
+                    parts.append(self._repeated(atoms[-1]))
         branches.append(Sequence(parts))
         return branches[0] if len(branches) == 1 else Alternatives(branches)
 
@@ -198,7 +202,10 @@ class _Parser:
         return flags
 
     def _atom(self, depth: int, flags: str) -> Expression:
-        character = self.source[self.position]
+        begin = self.position
+        if self._quantifier() is not None:
+            raise ValueError(f"no argument for repetition operator: {self.source[begin : self.position]}")
+        character = self.source[begin]
         self.position += 1
         if character == "(":
             return self._group(depth, flags)
@@ -210,8 +217,6 @@ class _Parser:
             return Assertion("^" if "m" in flags else "A")
         if character == "$":
             return Assertion("$" if "m" in flags else "z")
-        if character in "*+?":
-            raise ValueError(f"no argument for repetition operator: {character}")
         if character == "\\":
             return self._escape(flags)
         return _literal(character, flags)
@@ -221,7 +226,9 @@ class _Parser:
         if self._take("?P<") or self._take("?<"):
             name, bracket, _ = self.source[self.position :].partition(">")
             if not bracket or not name.isidentifier():
-                raise ValueError(f"invalid named capture group: {self.source[begin : self.position + len(name) + len(bracket)]}")
+                raise ValueError(
+                    f"invalid named capture group: {self.source[begin : self.position + len(name) + len(bracket)]}"
+                )
             self.position += len(name) + 1
         elif self._take("?"):
             changed = self._flags(flags, begin)
@@ -233,32 +240,33 @@ class _Parser:
             raise ValueError(f"missing ): {self.source}")
         return inner
 
-    def _repeated(self, body: Expression, begin: int) -> Expression:
-        operators = 0
-        while (bounds := self._quantifier()) is not None:
-            operators += 1
-            if operators > 1:
-                raise ValueError(f"bad repetition operator: {self.source[begin : self.position]}")
-            self._take("?")
-            body = Repeat(body, *bounds)
-        return body
+    def _repeated(self, body: Expression) -> Expression:
+        begin = self.position
+        bounds = self._quantifier()
+        if bounds is None:
+            return body
+        if self._quantifier() is not None:
+            raise ValueError(f"bad repetition operator: {self.source[begin : self.position]}")
+        return Repeat(body, *bounds)
 
     def _quantifier(self) -> tuple[int, int | None] | None:
-        for sign, bounds in (("*", (0, None)), ("+", (1, None)), ("?", (0, 1))):
-            if self._take(sign):
-                return bounds
-        if self._peek() != "{":
-            return None
-        text, brace, _ = self.source[self.position + 1 :].partition("}")
-        low, comma, high = text.partition(",")
-        if not brace or not _is_number(low) or (high and not _is_number(high)):
-            return None
-        least = int(low)
-        most = least if not comma else int(high) if high else None
-        if least > REPEAT_MAX or (most is not None and (most > REPEAT_MAX or most < least)):
-            raise ValueError(f"invalid repetition size: {{{text}}}")
-        self.position += len(text) + 2
-        return least, most
+        """Read one repetition operator, with the `?` that makes it lazy; None where there is none."""
+        sign = self._peek()
+        bounds = _SIGNS.get(sign)
+        if bounds is not None:
+            self.position += 1
+        else:
+            found = _match_braces(self.source, self.position)
+            if found is None:
+                return None
+            least = int(found[1])
+            most = least if found[2] is None else int(found[3]) if found[3] else None
+            if least > REPEAT_MAX or (most is not None and (most > REPEAT_MAX or most < least)):
+                raise ValueError(f"invalid repetition size: {found[0]}")
+            self.position = found.end()
+            bounds = (least, most)
+        self._take("?")
+        return bounds
 
     def _escape(self, flags: str) -> Expression:
         letter = self._peek()
@@ -280,28 +288,21 @@ class _Parser:
             return _CONTROL[letter]
         if letter == "x":
             return self._hexadecimal(begin)
-        if letter == "0" or (letter in "1234567" and self._peek() in {*"01234567"}):
-            digits = letter
-            while len(digits) < 3 and self._peek() in {*"01234567"}:
-                digits += self._peek()
-                self.position += 1
-            return int(digits, 8)
-        if letter.isascii() and (letter.isalnum() or letter == "_"):
+        octal = _match_octal(self.source, self.position - 1)
+        if octal is not None:
+            self.position = octal.end()
+            return int(octal[0], 8)
+        if letter.isalnum() or not letter.isascii():
             raise ValueError(f"invalid escape sequence: {self.source[begin : self.position]}")
         return ord(letter)
 
     def _hexadecimal(self, begin: int) -> int:
-        if self._take("{"):
-            digits, brace, _ = self.source[self.position :].partition("}")
-            length = len(digits) + 1
-        else:
-            digits = brace = self.source[self.position : self.position + 2]
-            length = 2
-        well_formed = digits and len(digits) <= 8 and all(digit in "0123456789abcdefABCDEF" for digit in digits)
-        if not brace or not well_formed or (length == 2 and brace != "}" and len(digits) < 2) or int(digits, 16) > _CODE_MAX:
-            raise ValueError(f"invalid escape sequence: {self.source[begin : self.position + length]}")
-        self.position += length
-        return int(digits, 16)
+        found = _match_hexadecimal(self.source, self.position)
+        code = -1 if found is None else int(found[1] or found[2], 16)
+        if found is None or code > _CODE_MAX:
+            raise ValueError(f"invalid escape sequence: {self.source[begin : self.position + 1]}")
+        self.position = found.end()
+        return code
 
     def _quoted(self, flags: str) -> list[Expression]:
         text, end, _ = self.source[self.position :].partition("\\E")
@@ -374,7 +375,3 @@ def _folded(ranges: list[tuple[int, int]]) -> Ranges:
             if start <= end:
                 folded.append((start + shift, end + shift))
     return tuple(folded)
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit()

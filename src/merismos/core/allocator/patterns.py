@@ -1,10 +1,10 @@
-"""Regular expressions of offer constraints: RE2's syntax, matched in time linear in the text.
+r"""Regular expressions of offer constraints: RE2's syntax, matched in time linear in the text.
 
 Rules:
 - A scheduler may send any expression, so matching must not depend on good will: the expression becomes a program of bounded size,
   and all its states are followed at once. There is no backtracking, hence no expression that takes exponential time.
 - The whole text must match, as Mesos asks of RE2. Groups capture nothing; greedy or not makes no difference then.
-- Left out of RE2's syntax: Unicode classes (`\\p{..}`) and `\\C`. What RE2 refuses (look-around, back references) is refused.
+- Left out of RE2's syntax: Unicode classes (`\p{..}`) and `\C`. What RE2 refuses (look-around, back references) is refused.
 Decided in docs/decisions/0010-offer-constraint-patterns.md.
 """
 
@@ -12,7 +12,15 @@ from __future__ import annotations
 
 from typing import Final
 
-from merismos.core.allocator.pattern_syntax import Alternatives, Assertion, Characters, Expression, Repeat, Sequence, parse
+from merismos.core.allocator.pattern_syntax import (
+    Alternatives,
+    Assertion,
+    Characters,
+    Expression,
+    Repeat,
+    Sequence,
+    parse,
+)
 
 PROGRAM_SIZE_MAX: Final = 100
 _MATCH: Final = -1
@@ -115,5 +123,7 @@ class Pattern:
                 continue
             seen[state] = None
             if state != _MATCH:
-                todo.extend(to for assertion, to in self._forks[state] if assertion is None or assertion.holds(text, position))
+                todo.extend(
+                    to for assertion, to in self._forks[state] if assertion is None or assertion.holds(text, position)
+                )
         return seen

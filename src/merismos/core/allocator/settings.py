@@ -22,7 +22,9 @@ class AllocatorSettings(msgspec.Struct, kw_only=True):
 
     allocation_interval_s: float = 1.0
     debounce_s: float = 0.002
-    min_allocatable: list[dict[str, int]] = msgspec.field(default_factory=lambda: [dict(one) for one in MIN_ALLOCATABLE_DEFAULT])
+    min_allocatable: list[dict[str, int]] = msgspec.field(
+        default_factory=lambda: [dict(one) for one in MIN_ALLOCATABLE_DEFAULT]
+    )
     fair_sharing_excluded: list[str] = []
     role_sorter: Sorter = "drf"
     framework_sorter: Sorter = "drf"

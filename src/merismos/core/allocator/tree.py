@@ -5,6 +5,8 @@ Rules:
   weight 1, which competes with the subroles, as in Mesos.
 - A node's allocation is the sum of all below it, offered and used alike, reserved or not. It is kept at every change; the order
   of siblings follows at `settle`, so that resources that go and come between two cycles cost no sorting.
+- The crown are the nodes at the top that have no siblings, such as the only role there is. As they come first whatever they have,
+  a cycle charges them once, at its end.
 - Shares are fractions of the whole cluster. When the cluster changes, a large tree follows at most once per batch interval.
 """
 
@@ -97,6 +99,10 @@ class RoleTree:
         self._rescaled_at: float | None = None
         self._capacity_changed = False
         self._stale: dict[Node, None] = {}
+        self._crown: list[Node] = []
+        self._below_crown = self.children
+        self._crown_served = 0
+        self._crown_allocated = 0
 
     # ------------------------------------------------------------ capacity
     def learn(self, resources: Resources) -> bool:
@@ -250,20 +256,26 @@ class RoleTree:
 
     def first(self, eligible: int) -> Slot:
         """Return the slot of `eligible` that comes first in fair order; there must be one that takes part."""
-        siblings: Siblings | None = self.children
-        while siblings is not None:
-            node = siblings.first(eligible)
-            siblings = node.children
+        node = self._below_crown.first(eligible)
+        while node.children is not None:
+            node = node.children.first(eligible)
         assert type(node) is Slot
         return node
 
     def serve_first(self, eligible: int, allocated: int) -> Slot:
         """Charge a grant to the slot that comes first, and put all whom it concerns in their new places; return the slot."""
-        siblings: Siblings | None = self.children
+        self._crown_served += 1
+        self._crown_allocated += allocated
+        node = self._below_crown.serve_first(eligible, allocated)
+        siblings = node.children
         while siblings is not None:
-            node = siblings.serve_first(eligible, allocated)
-            if siblings.size == 1:
+            if siblings.size == 1:  # alone, its place is the same whatever it has
+                node = siblings.runs[0][0][3]
+                node.allocated += allocated
+                node.served += 1
                 self._stale[node] = None
+            else:
+                node = siblings.serve_first(eligible, allocated)
             siblings = node.children
         assert type(node) is Slot
         return node
@@ -297,6 +309,20 @@ class RoleTree:
             if node.entry is not None:
                 node.siblings.move(node)
         self._stale.clear()
+        self._crown.clear()
+        below = self.children
+        while below.size == 1 and (node := below.runs[0][0][3]).children is not None:
+            self._crown.append(node)
+            below = node.children
+        self._below_crown = below
+
+    def finish(self) -> None:
+        """Charge the crown with what the cycle granted below it."""
+        for node in self._crown:
+            node.allocated += self._crown_allocated
+            node.served += self._crown_served
+            self._stale[node] = None
+        self._crown_allocated = self._crown_served = 0
 
     def _may_rescale(self, now: float, interval_s: float) -> bool:
         if self._rescaled_at is None or now >= self._rescaled_at + interval_s:

@@ -76,7 +76,7 @@ def give_up(master: Master, agent: Agent, now: float) -> None:
 
 
 def _on_unreachable(agent_id: str, wall_at: float, master: Master, now: float) -> None:
-    del master.leaving[agent_id]
+    master.leaving.pop(agent_id, None)
     agent = master.agents.get(agent_id)
     if agent is None:
         return
@@ -112,7 +112,7 @@ def _give_up_recovered(master: Master, agent_id: str, now: float) -> None:
 
 
 def _on_recovered_unreachable(agent_id: str, wall_at: float, master: Master, now: float) -> None:  # noqa: ARG001
-    del master.leaving[agent_id]
+    master.leaving.pop(agent_id, None)
     if master.recovered_agents.pop(agent_id, None) is None:
         return
     counters.count(master, "master/recovery_slave_removals")
@@ -138,7 +138,7 @@ def leave(master: Master, agent: Agent, now: float, message: str, metric: str) -
 
 
 def _on_left(agent_id: str, message: str, metric: str, master: Master, now: float) -> None:
-    del master.leaving[agent_id]
+    master.leaving.pop(agent_id, None)
     agent = master.agents.get(agent_id)
     if agent is None:
         return

@@ -103,6 +103,7 @@ def _on_mark_agent_gone(master: Master, call: Call, request: int, now: float) ->
         _respond(master, request, 404, f"Agent '{agent_id}' not found")
         return
     wall_at = now + master.wall_offset_s
+    master.leaving[agent_id] = None
     changes = [
         ("agents", agent_id, b""),
         ("unreachable", agent_id, b""),

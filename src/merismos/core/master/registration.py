@@ -84,6 +84,13 @@ def _turn_away(master: Master, link_id: int, reason: str, *, shutdown: bool) -> 
     master.effects.append(CloseLink(link_id))
 
 
+def _end(master: Master, link_id: int) -> None:
+    """Tell an agent that was marked gone that this was meant."""
+    if link_id in master.links:
+        master.effects.append(SendToAgent(link_id, link.ShutdownAgent("Agent has been marked gone")))
+        master.effects.append(CloseLink(link_id))
+
+
 def _on_admitted(agent_id: str, arrival: Arrival, master: Master, now: float) -> None:
     link_id = master.admitting.pop(agent_id)
     if link_id not in master.links:
@@ -149,8 +156,7 @@ def on_reregister_agent(master: Master, link_id: int, message: link.ReregisterAg
     counters.count(master, "master/messages_reregister_slave")
     agent_id = message.agent_id
     if agent_id in master.gone_agents:
-        master.effects.append(SendToAgent(link_id, link.ShutdownAgent("Agent has been marked gone")))
-        master.effects.append(CloseLink(link_id))
+        _end(master, link_id)
         return
     fault = validate_id(agent_id)
     if fault is not None:
@@ -250,6 +256,10 @@ def _readmit(master: Master, agent_id: str, link_id: int, arrival: Arrival) -> N
 
 def _on_readmitted(agent_id: str, arrival: Arrival, master: Master, now: float) -> None:
     link_id = master.admitting.pop(agent_id)
+    if agent_id in master.gone_agents:
+        registrar.store(master, [("agents", agent_id, b"")])
+        _end(master, link_id)
+        return
     if link_id not in master.links:
         # It is admitted, and may come back at any time: wait for it as after a failover.
         master.unreachable_agents.pop(agent_id, None)

@@ -21,7 +21,6 @@ _PARTITION_STATES = frozenset(
 )
 _ENCODER = msgspec.json.Encoder()
 _DECODER = msgspec.json.Decoder(mesos.TaskStatus, strict=False)
-_NANOSECONDS = 1_000_000_000
 
 
 def state_for(framework: Framework, state: str) -> str:
@@ -32,8 +31,8 @@ def state_for(framework: Framework, state: str) -> str:
 
 
 def nanoseconds(seconds: float) -> int:
-    """Return wall time as the wire's TimeInfo carries it."""
-    return int(seconds * _NANOSECONDS)
+    """Return wall time as the wire's TimeInfo carries it; a double knows no more than microseconds of it."""
+    return round(seconds * 1_000_000) * 1000
 
 
 def status_of(

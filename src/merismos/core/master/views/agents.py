@@ -8,6 +8,7 @@ from merismos.core.master.views import values
 from merismos.model.attributes import attributes_to_v0
 from merismos.model.resource_protocol import to_protocol
 from merismos.model.resource_v0 import to_v0
+from merismos.model.resources import sum_of
 from merismos.protocol.v1 import master as operator
 from merismos.protocol.v1 import mesos
 
@@ -29,7 +30,7 @@ def agent_v1(master: Master, agent: Agent) -> AgentV1:
         registered_time=values.time_info(master, agent.registered_at),
         reregistered_time=None if agent.reregistered_at is None else values.time_info(master, agent.reregistered_at),
         total_resources=values.operator_form(agent.total),
-        allocated_resources=values.by_role_v1(values.used_of_agent(agent)),
+        allocated_resources=values.by_role_v1(values.used(agent)),
         offered_resources=values.by_role_v1(values.offered(agent)),
         capabilities=[
             mesos.AgentInfo_Capability(type=mesos.AgentInfo_Capability_Type(name)) for name in agent.capabilities
@@ -52,7 +53,7 @@ def agent_summary_v0(master: Master, agent: Agent) -> dict[str, Any]:
     reserved = agent.total.reserved_by_role()
     fields |= {
         "resources": to_v0(agent.total),
-        "used_resources": to_v0(values.total_of(values.used_of_agent(agent))),
+        "used_resources": to_v0(values.total_of(values.used(agent))),
         "offered_resources": to_v0(values.total_of(values.offered(agent))),
         "reserved_resources": {role: to_v0(resources) for role, resources in reserved.items()},
         "unreserved_resources": to_v0(agent.total.unreserved()),
@@ -70,7 +71,7 @@ def agent_full_v0(master: Master, agent: Agent) -> dict[str, Any]:
     return agent_summary_v0(master, agent) | {
         "reserved_resources_full": {role: values.operator_form(resources) for role, resources in reserved.items()},
         "unreserved_resources_full": values.operator_form(agent.total.unreserved()),
-        "used_resources_full": values.by_role_v1(values.used_of_agent(agent)),
+        "used_resources_full": values.by_role_v1(values.used(agent)),
         "offered_resources_full": values.by_role_v1(values.offered(agent)),
     }
 
@@ -83,6 +84,8 @@ def offer_v1(offer: Offer) -> mesos.Offer:
         framework_id=mesos.FrameworkID(value=offer.framework.id),
         agent_id=mesos.AgentID(value=offer.agent.id),
         hostname=info.hostname,
+        url=values.url_of(offer.agent),
+        domain=info.domain,
         resources=to_protocol(offer.resources, allocation_role=offer.role),
         attributes=info.attributes,
         executor_ids=executor_ids(offer.framework, offer.agent),
@@ -101,4 +104,4 @@ def executor_ids(framework: Framework, agent: Agent) -> list[mesos.ExecutorID]:
 
 def cluster_total(master: Master) -> Resources:
     """Return the resources of all agents that are connected."""
-    return values.sum_of(agent.total for agent in master.agents.values() if agent.link is not None)
+    return sum_of(agent.total for agent in master.agents.values() if agent.link is not None)

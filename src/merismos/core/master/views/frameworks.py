@@ -11,8 +11,9 @@ from merismos.core.master.views.tasks import task_v0_json
 from merismos.model.resource_protocol import to_protocol
 from merismos.model.resource_v0 import to_v0
 from merismos.protocol import json
+from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import master as operator
-from merismos.protocol.v1 import mesos
+from merismos.protocol.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,17 +39,26 @@ def framework_v1(master: Master, framework: Framework) -> FrameworkV1:
         if framework.unregistered_at is None
         else values.time_info(master, framework.unregistered_at),
         offers=[offer_v1(offer) for offer in framework.offers.values()],
-        allocated_resources=values.by_role_v1(values.used_of_framework(framework)),
+        allocated_resources=values.by_role_v1(values.used(framework)),
         offered_resources=values.by_role_v1(values.offered(framework)),
+        offer_constraints=framework.offer_constraints or scheduler.OfferConstraints(),
     )
 
 
 def executor_v1(executor: Executor) -> mesos.ExecutorInfo:
     """Return an executor's own ExecutorInfo with its resources as allocated."""
-    info = json.decode(mesos.ExecutorInfo, executor.info)
+    info = _info_of(executor)
     info.resources = to_protocol(executor.resources, allocation_role=executor.role)
     info.framework_id = mesos.FrameworkID(value=executor.framework_id)
     return info
+
+
+def _info_of(executor: Executor) -> mesos.ExecutorInfo:
+    """Return an ExecutorInfo; one that doesn't decode (only part of it is checked) is cut down to its id."""
+    try:
+        return json.decode(mesos.ExecutorInfo, executor.info)
+    except DecodeError:
+        return mesos.ExecutorInfo(executor_id=mesos.ExecutorID(value=executor.id))
 
 
 def framework_summary_v0(framework: Framework) -> dict[str, Any]:
@@ -59,7 +69,7 @@ def framework_summary_v0(framework: Framework) -> dict[str, Any]:
     }
     # mesos-dns dies on an empty pid, and every framework here speaks HTTP: there is none to print.
     fields |= {
-        "used_resources": to_v0(values.total_of(values.used_of_framework(framework))),
+        "used_resources": to_v0(values.total_of(values.used(framework))),
         "offered_resources": to_v0(values.total_of(values.offered(framework))),
         "capabilities": [str(capability.type) for capability in framework.info.capabilities],
         "hostname": framework.info.hostname or "",
@@ -73,7 +83,7 @@ def framework_summary_v0(framework: Framework) -> dict[str, Any]:
 
 def _head_v0(master: Master, framework: Framework) -> dict[str, Any]:
     info = framework.info
-    used = values.total_of(values.used_of_framework(framework))
+    used = values.total_of(values.used(framework))
     fields = framework_summary_v0(framework) | {
         "user": info.user,
         "failover_timeout": info.failover_timeout,
@@ -111,12 +121,12 @@ def _tail_v0(framework: Framework) -> dict[str, Any]:
     }
     if framework.info.labels is not None:
         fields["labels"] = framework.info.labels.labels
-    fields["offer_constraints"] = framework.offer_constraints
+    fields["offer_constraints"] = framework.offer_constraints or scheduler.OfferConstraints()
     return fields
 
 
 def _executor_v0(executor: Executor, agent_id: str) -> dict[str, Any]:
-    info = json.decode(mesos.ExecutorInfo, executor.info)
+    info = _info_of(executor)
     command = info.command
     return {
         "executor_id": executor.id,
@@ -136,12 +146,14 @@ def _executor_v0(executor: Executor, agent_id: str) -> dict[str, Any]:
 
 def framework_v0(master: Master, framework: Framework, renderings: Renderings) -> Iterator[bytes]:
     """Yield the framework object of /state and /frameworks, its tasks slice by slice."""
+    # The lists are copied at once: between two slices a task may move from one to another.
+    lists = {
+        "tasks": list(framework.tasks.values()),
+        "unreachable_tasks": list(framework.unreachable_tasks.values()),
+        "completed_tasks": list(framework.completed_tasks.values()),
+    }
     yield encode(_head_v0(master, framework))[:-1]
-    for name, tasks in (
-        ("tasks", framework.tasks),
-        ("unreachable_tasks", framework.unreachable_tasks),
-        ("completed_tasks", framework.completed_tasks),
-    ):
+    for name, tasks in lists.items():
         yield f',"{name}":'.encode()
-        yield from array(task_v0_json(renderings, task) for task in list(tasks.values()))
+        yield from array(task_v0_json(renderings, task) for task in tasks)
     yield b"," + encode(_tail_v0(framework))[1:]

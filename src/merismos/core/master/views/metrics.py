@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from merismos.core.master.views import values
 from merismos.core.master.views.agents import cluster_total
+from merismos.model.resources import Resources, sum_of
 from merismos.model.scalars import from_milli
 
 if TYPE_CHECKING:
@@ -127,6 +128,7 @@ _COUNTED = [
     "event_queue_messages",
     "task_lost/source_master/reason_invalid_offers",
     "task_lost/source_master/reason_slave_removed",
+    "task_lost/source_slave/reason_executor_terminated",
 ]
 _JUDGED = [
     "executor_to_framework_messages",
@@ -171,7 +173,8 @@ def snapshot(master: Master, now: float) -> dict[str, float]:
     metrics = dict(ZEROES)
     for name, count in master.metrics.items():
         metrics[name] = float(count)
-    metrics |= _resources(master) | _members(master) | _roles(master)
+    used = values.used_by_role(master)
+    metrics |= _resources(master, values.total_of(used)) | _members(master) | _roles(master, used)
     metrics["master/uptime_secs"] = now - master.started_at
     metrics["master/elected"] = 1.0
     for framework in master.frameworks.values():
@@ -179,10 +182,9 @@ def snapshot(master: Master, now: float) -> dict[str, float]:
     return dict(sorted(metrics.items()))
 
 
-def _resources(master: Master) -> dict[str, float]:
+def _resources(master: Master, used: Resources) -> dict[str, float]:
     total = cluster_total(master)
-    used = values.sum_of(part for agent in master.agents.values() for part in values.used_of_agent(agent).values())
-    offered = values.sum_of(offer.resources for offer in master.offers.values())
+    offered = sum_of(offer.resources for offer in master.offers.values())
     metrics: dict[str, float] = {}
     for kind, view in (("", "nonrevocable"), ("_revocable", "revocable")):
         has, uses = getattr(total, view)().quantities(), getattr(used, view)().quantities()
@@ -227,9 +229,17 @@ def _members(master: Master) -> dict[str, float]:
     }
 
 
-def _roles(master: Master) -> dict[str, float]:
+def _roles(master: Master, used: dict[str, Resources]) -> dict[str, float]:
     metrics: dict[str, float] = {}
-    for view in master.allocator.role_view():
+    views = master.allocator.role_view()
+    for role in ["", *(view.role for view in views)]:
+        # A role consumes what is below it too; the nameless one is the root.
+        below = [part for name, part in used.items() if not role or name == role or name.startswith(role + "/")]
+        quantities = sum_of(below).quantities()
+        for name in ("cpus", "disk", "mem"):
+            amount = from_milli(quantities.get(name, 0))
+            metrics[f"allocator/mesos/quota/roles/{role}/resources/{name}/consumed"] = amount
+    for view in views:
         metrics[f"allocator/mesos/roles/{view.role}/shares/dominant"] = view.share
         metrics[f"allocator/mesos/offer_filters/roles/{view.role}/active"] = float(view.filters)
     return metrics
@@ -245,7 +255,7 @@ def _of_framework(framework: Framework) -> dict[str, float]:
     for total in ("calls", "events", "operations"):
         metrics[total] = sum(count for name, count in metrics.items() if name.startswith(total + "/"))
     metrics |= {f"tasks/terminal/{state}": float(counted.get(f"terminal/{state}", 0)) for state in TERMINAL_STATES}
-    active = dict.fromkeys(ACTIVE_STATES, 0.0)
+    active = dict.fromkeys([*ACTIVE_STATES, "task_unknown"], 0.0)
     for task in framework.tasks.values():
         state = task.state.lower()
         if state in active:

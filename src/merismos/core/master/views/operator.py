@@ -25,11 +25,14 @@ def answer(reads: Reads, call: operator.Call, now: float) -> Iterator[bytes] | N
     read = READS.get(name)
     if read is None:
         return None
-    field = name.lower()
+    separator = f',"{name.lower()}":'.encode()
 
     def response() -> Iterator[bytes]:
-        yield f'{{"type":"{name}","{field}":'.encode()
-        yield from read(reads, call, now)
+        yield f'{{"type":"{name}"'.encode()
+        before = separator
+        for part in read(reads, call, now):
+            yield before + part
+            before = b""
         yield b"}"
 
     return sliced(response())
@@ -94,7 +97,9 @@ def _get_roles(reads: Reads, _call: operator.Call, _now: float) -> Iterator[byte
 
 def _get_weights(reads: Reads, _call: operator.Call, _now: float) -> Iterator[bytes]:
     weights = [{"weight": weight, "role": role} for role, weight in sorted(reads.master.weights.items())]
-    yield encode({"weight_infos": weights} if weights else {})
+    # As in Mesos: no weights, no field.
+    if weights:
+        yield encode({"weight_infos": weights})
 
 
 def _get_master(reads: Reads, _call: operator.Call, _now: float) -> Iterator[bytes]:

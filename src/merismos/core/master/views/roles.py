@@ -34,7 +34,7 @@ def role_sums(master: Master) -> dict[str, RoleSums]:
     for framework in master.frameworks.values():
         for role in framework.roles:
             sums.setdefault(role, RoleSums()).frameworks.append(framework.id)
-        for role, resources in values.used_of_framework(framework).items():
+        for role, resources in values.used(framework).items():
             entry = sums.setdefault(role, RoleSums())
             entry.allocated = entry.allocated + resources
         for role, resources in values.offered(framework).items():

@@ -1,4 +1,8 @@
-"""A task in the v1 operator form and in the v0 form."""
+"""A task in the v1 operator form and in the v0 form.
+
+Rules: the master checks only what it needs of a TaskInfo, so what else a client wrote may not decode; then the task is shown by
+what is known of it. One client's nonsense never spoils an answer about the whole cluster.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from merismos.core.master.statuses import decode_status
 from merismos.model.resource_protocol import to_protocol
 from merismos.model.resource_v0 import to_v0
-from merismos.protocol import json
+from merismos.protocol import json, thin
+from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:
@@ -16,10 +22,24 @@ if TYPE_CHECKING:
     from merismos.core.master.views.rendering import Renderings
 
 
+def info_of(task: Task) -> mesos.TaskInfo:
+    """Return a task's TaskInfo; one that doesn't decode is cut down to what the master has checked."""
+    try:
+        return json.decode(mesos.TaskInfo, task.info)
+    except DecodeError:
+        view = thin.decode_task(task.info)
+        return mesos.TaskInfo(name=view.name, task_id=view.task_id, agent_id=view.agent_id)
+
+
+def statuses_of(task: Task) -> list[mesos.TaskStatus]:
+    """Return a task's statuses, those left out that an agent wrote in no form we know."""
+    return [decoded for status in task.statuses if (decoded := decode_status(status)) is not None]
+
+
 def task_v1(task: Task) -> mesos.Task:
     """Return the Task message of GET_TASKS, GET_STATE and TASK_ADDED."""
-    info = json.decode(mesos.TaskInfo, task.info)
-    statuses = [json.decode(mesos.TaskStatus, status) for status in task.statuses]
+    info = info_of(task)
+    statuses = statuses_of(task)
     acknowledged = [status for status in statuses if status.uuid is not None]
     latest = acknowledged[-1] if acknowledged else None
     return mesos.Task(
@@ -44,7 +64,7 @@ def task_v1(task: Task) -> mesos.Task:
 
 def task_v0(task: Task) -> dict[str, Any]:
     """Return the task object of /state, /frameworks and /tasks."""
-    info = json.decode(mesos.TaskInfo, task.info)
+    info = info_of(task)
     fields: dict[str, Any] = {
         "id": task.id,
         "name": info.name,
@@ -54,7 +74,7 @@ def task_v0(task: Task) -> dict[str, Any]:
         "state": task.state,
         "resources": to_v0(task.resources),
         "role": task.role,
-        "statuses": [_status_v0(json.decode(mesos.TaskStatus, status)) for status in task.statuses],
+        "statuses": [_status_v0(status) for status in statuses_of(task)],
     }
     if info.command is not None and info.command.user:
         fields["user"] = info.command.user
@@ -82,8 +102,8 @@ def _status_v0(status: mesos.TaskStatus) -> dict[str, Any]:
     return fields
 
 
-def _version(task: Task) -> tuple[str, int, int]:
-    return task.state, len(task.statuses), id(task.statuses[-1]) if task.statuses else 0
+def _version(task: Task) -> tuple[str, int, bytes]:
+    return task.state, len(task.statuses), task.statuses[-1] if task.statuses else b""
 
 
 def task_v1_json(renderings: Renderings, task: Task) -> bytes:

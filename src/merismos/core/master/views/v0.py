@@ -5,8 +5,10 @@ Rules: `ROUTES` maps a path to a function of `(reads, query, now)` that yields s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from merismos.core.master.views import values
 from merismos.core.master.views.agents import agent_full_v0, agent_summary_v0
@@ -15,7 +17,6 @@ from merismos.core.master.views.rendering import Renderings, array, encode, slic
 from merismos.core.master.views.roles import roles_v0
 from merismos.core.master.views.tasks import task_v0_json
 from merismos.core.master.views.why import why
-from merismos.protocol import json
 
 if TYPE_CHECKING:
     from merismos.core.master.state import Agent, Framework, Master, Task
@@ -72,27 +73,37 @@ def state(reads: Reads, _query: Mapping[str, str], _now: float) -> Iterator[byte
     yield b',"slaves":'
     yield from array(encode(agent_summary_v0(master, agent)) for agent in agents)
     yield b',"recovered_slaves":' + encode(list(master.recovered_agents.values()))
+    yield b","
     yield from _framework_lists(reads, None)
     yield b',"orphan_tasks":[],"unregistered_frameworks":[]}'
 
 
 def _framework_lists(reads: Reads, only: str | None) -> Iterator[bytes]:
-    master = reads.master
-    for name, frameworks in (("frameworks", master.frameworks), ("completed_frameworks", master.completed_frameworks)):
-        yield f',"{name}":['.encode()
-        separator = b""
-        for framework in list(frameworks.values()):
-            if only is None or framework.id == only:
-                yield separator
-                yield from framework_v0(master, framework, reads.renderings)
-                separator = b","
-        yield b"]"
+    # Both lists are copied at once: between two slices a framework may move from one to the other.
+    current, completed = (
+        [framework for framework in known.values() if only in (None, framework.id)]
+        for known in (reads.master.frameworks, reads.master.completed_frameworks)
+    )
+    yield b'"frameworks":'
+    yield from _framework_list(reads, current)
+    yield b',"completed_frameworks":'
+    yield from _framework_list(reads, completed)
+
+
+def _framework_list(reads: Reads, frameworks: list[Framework]) -> Iterator[bytes]:
+    separator = b"["
+    for framework in frameworks:
+        yield separator
+        yield from framework_v0(reads.master, framework, reads.renderings)
+        separator = b","
+    yield b"]" if separator == b"," else b"[]"
 
 
 def frameworks(reads: Reads, query: Mapping[str, str], _now: float) -> Iterator[bytes]:
     """Yield /frameworks, one of them with `framework_id`."""
-    lists = b"".join(_framework_lists(reads, query.get("framework_id")))
-    yield b"{" + lists[1:] + b',"unregistered_frameworks":[]}'
+    yield b"{"
+    yield from _framework_lists(reads, query.get("framework_id"))
+    yield b',"unregistered_frameworks":[]}'
 
 
 def state_summary(reads: Reads, _query: Mapping[str, str], _now: float) -> Iterator[bytes]:
@@ -101,7 +112,7 @@ def state_summary(reads: Reads, _query: Mapping[str, str], _now: float) -> Itera
     head: dict[str, Any] = {"hostname": master.hostname}
     if master.config.cluster:
         head["cluster"] = master.config.cluster
-    by_agent, by_framework = _tasks_by_agent(master), master.frameworks
+    by_agent = _tasks_by_agent(master)
     yield encode(head)[:-1] + b',"slaves":'
     yield from array(
         encode(
@@ -118,7 +129,7 @@ def state_summary(reads: Reads, _query: Mapping[str, str], _now: float) -> Itera
             | _counts(_all_tasks(framework))
             | {"slave_ids": _distinct(task.agent.id for task in _all_tasks(framework))}
         )
-        for framework in list(by_framework.values())
+        for framework in list(master.frameworks.values())
     )
     yield b"}"
 
@@ -143,7 +154,7 @@ def _counts(tasks: list[Task]) -> dict[str, int]:
     return counts
 
 
-def _distinct(names: Iterator[str] | Any) -> list[str]:  # noqa: ANN401 - any iterable of names
+def _distinct(names: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
@@ -175,8 +186,17 @@ def tasks(reads: Reads, query: Mapping[str, str], _now: float) -> Iterator[bytes
     yield b"}"
 
 
+class _Stamped(msgspec.Struct, gc=False):
+    """The one field of a TaskStatus that /tasks sorts by."""
+
+    timestamp: float = 0.0
+
+
+_STAMPED = msgspec.json.Decoder(_Stamped, strict=False)
+
+
 def _first_seen(task: Task) -> float:
-    return json.decode(values.mesos.TaskStatus, task.statuses[0]).timestamp or 0.0 if task.statuses else 0.0
+    return _STAMPED.decode(task.statuses[0]).timestamp if task.statuses else 0.0
 
 
 def _number(query: Mapping[str, str], name: str, default: int) -> int:

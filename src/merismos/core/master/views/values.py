@@ -62,34 +62,33 @@ def master_info(master: Master) -> mesos.MasterInfo:
     )
 
 
-def used_of_agent(agent: Agent) -> dict[str, Resources]:
-    """Return what tasks and executors use on an agent, by role."""
-    used: dict[str, Resources] = {}
-    for task in agent.tasks.values():
-        if task.state not in TERMINAL:
-            _add(used, task.role, task.resources)
-    for executor in agent.executors.values():
-        _add(used, executor.role, executor.resources)
-    return used
+def used(record: Agent | Framework) -> dict[str, Resources]:
+    """Return what tasks and executors use on an agent or of a framework, by role."""
+    return _used_by_role([record])
 
 
-def used_of_framework(framework: Framework) -> dict[str, Resources]:
-    """Return what a framework's tasks and executors use, by role."""
-    used: dict[str, Resources] = {}
-    for task in framework.tasks.values():
-        if task.state not in TERMINAL:
-            _add(used, task.role, task.resources)
-    for executor in framework.executors.values():
-        _add(used, executor.role, executor.resources)
-    return used
+def used_by_role(master: Master) -> dict[str, Resources]:
+    """Return what tasks and executors use in the whole cluster, by role."""
+    return _used_by_role(master.agents.values())
+
+
+def _used_by_role(records: Iterable[Agent | Framework]) -> dict[str, Resources]:
+    parts: dict[str, list[Resources]] = {}
+    for record in records:
+        for task in record.tasks.values():
+            if task.state not in TERMINAL:
+                parts.setdefault(task.role, []).append(task.resources)
+        for executor in record.executors.values():
+            parts.setdefault(executor.role, []).append(executor.resources)
+    return {role: sum_of(resources) for role, resources in parts.items()}
 
 
 def offered(record: Agent | Framework) -> dict[str, Resources]:
     """Return what is offered from an agent or to a framework, by role."""
-    by_role: dict[str, Resources] = {}
+    parts: dict[str, list[Resources]] = {}
     for offer in record.offers.values():
-        _add(by_role, offer.role, offer.resources)
-    return by_role
+        parts.setdefault(offer.role, []).append(offer.resources)
+    return {role: sum_of(resources) for role, resources in parts.items()}
 
 
 def total_of(by_role: dict[str, Resources]) -> Resources:
@@ -107,11 +106,10 @@ def operator_form(resources: Resources, allocation_role: str | None = None) -> l
     return to_protocol(resources, allocation_role=allocation_role, endpoint=True)
 
 
-def _add(by_role: dict[str, Resources], role: str, resources: Resources) -> None:
-    held = by_role.get(role)
-    by_role[role] = resources if held is None else held + resources
-
-
-def names(values: Iterable[object]) -> list[str]:
-    """Return enum members as their names."""
-    return [str(value) for value in values]
+def url_of(agent: Agent) -> mesos.URL:
+    """Return where an agent's HTTP server is: the path is the first part of its pid, `slave(1)`."""
+    return mesos.URL(
+        scheme="http",
+        address=mesos.Address(hostname=agent.info.hostname, ip=agent.ip, port=agent.port),
+        path="/" + agent.pid.partition("@")[0],
+    )

@@ -1,0 +1,140 @@
+"""`merismos doctor`: is this machine fit, is the cluster well?
+
+Rules: each finding is ok, a warning or a problem, and says what to do. The exit code is 1 where there is a problem.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import resource
+import shutil
+import sys
+import tempfile
+import time
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+
+from merismos.cli import cluster, output
+from merismos.cli.client import Client, find_master
+from merismos.cli.errors import CommandError
+from merismos.sdk import address, local_cluster
+
+OK, WARNING, PROBLEM = "ok", "warning", "problem"
+PYTHON_MIN = (3, 11)
+FILES_MIN = 4096
+DISK_FREE_MB_MIN = 1024
+CLOCK_DRIFT_S_MAX = 5.0
+_MB = 1 << 20
+
+Finding = dict[str, str]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check, and say what was found."""
+    findings = [*check_machine(), *check_cluster(arguments.master)]
+    if arguments.output == "json":
+        output.show_json(findings)
+    else:
+        rows = [[one["state"], one["what"], one["finding"]] for one in findings]
+        output.show_table(["STATE", "WHAT", "FINDING"], rows)
+    return int(any(one["state"] == PROBLEM for one in findings))
+
+
+def check_machine() -> list[Finding]:
+    """Look at this machine."""
+    return [_python(), _open_files(), _cgroups(), _temporary_folder(), _local_cluster()]
+
+
+def check_cluster(given: str | None) -> list[Finding]:
+    """Look at the master and its agents."""
+    try:
+        master = find_master(given)
+        asked_at = time.time()
+        answer = master.ask("GET", "/version")
+        agents = cluster.agents(master)
+    except CommandError as error:
+        return [_finding("master", PROBLEM, f"{error.what}. {error.todo}")]
+    return [
+        _finding("master", OK, f"{master.address} answers in {(time.time() - asked_at) * 1000:.0f} ms"),
+        _clock(answer.headers.get("date", "")),
+        _agents(agents),
+        *[_agent(agent) for agent in agents],
+    ]
+
+
+def _finding(what: str, state: str, finding: str) -> Finding:
+    return {"what": what, "state": state, "finding": finding}
+
+
+def _python() -> Finding:
+    version = platform.python_version()
+    if sys.version_info < PYTHON_MIN:
+        return _finding("python", PROBLEM, f"{version} is too old: install Python 3.11 or newer")
+    if not __debug__:
+        return _finding("python", PROBLEM, "-O or PYTHONOPTIMIZE is set, and daemons refuse it: unset it")
+    return _finding("python", OK, f"{version} on {platform.system()} {platform.release()}")
+
+
+def _open_files() -> Finding:
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if hard != resource.RLIM_INFINITY and hard < FILES_MIN:
+        return _finding("open files", WARNING, f"at most {hard} a process; a big cluster needs more: ulimit -Hn 65536")
+    return _finding("open files", OK, f"up to {'any number' if hard == resource.RLIM_INFINITY else hard} a process")
+
+
+def _cgroups() -> Finding:
+    if platform.system() != "Linux":
+        return _finding("cgroups", OK, "not on this system; tasks run without them")
+    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        return _finding("cgroups", OK, "version 2")
+    if Path("/sys/fs/cgroup/memory").exists():
+        return _finding("cgroups", OK, "version 1")
+    return _finding("cgroups", WARNING, "none mounted; tasks run without limits")
+
+
+def _temporary_folder() -> Finding:
+    folder = tempfile.gettempdir()
+    free_mb = shutil.disk_usage(folder).free // _MB
+    if not os.access(folder, os.W_OK):
+        return _finding("sandboxes", PROBLEM, f"{folder} can't be written: set TMPDIR to a folder that can")
+    if free_mb < DISK_FREE_MB_MIN:
+        return _finding("sandboxes", WARNING, f"only {free_mb} MB are free in {folder}: make room, or set TMPDIR")
+    return _finding("sandboxes", OK, f"{output.megabytes(float(free_mb))} are free in {folder}")
+
+
+def _local_cluster() -> Finding:
+    record = local_cluster.read_record()
+    if record is None:
+        return _finding("merismos up", OK, "no cluster of yours runs here")
+    if local_cluster.is_locked():
+        return _finding("merismos up", OK, f"runs at http://{record.master}, process {record.pid}")
+    return _finding("merismos up", WARNING, "a cluster was killed and left things behind; take them away: merismos down")
+
+
+def _clock(date: str) -> Finding:
+    try:
+        drift_s = abs(parsedate_to_datetime(date).timestamp() - time.time())
+    except ValueError:
+        return _finding("clock", OK, "the master doesn't tell the time")
+    if drift_s > CLOCK_DRIFT_S_MAX:
+        return _finding("clock", WARNING, f"the master's differs from this machine's by {drift_s:.0f} s: run NTP on both")
+    return _finding("clock", OK, "the same as the master's")
+
+
+def _agents(agents: list[cluster.Row]) -> Finding:
+    active = sum(agent["state"] == "active" for agent in agents)
+    if not active:
+        return _finding("agents", PROBLEM, "none is active, so nothing can run: merismos agent --master=HOST:PORT --work_dir=FOLDER")
+    state = OK if active == len(agents) else WARNING
+    return _finding("agents", state, f"{active} of {len(agents)} active")
+
+
+def _agent(agent: cluster.Row) -> Finding:
+    client = Client(address.parse(agent["address"]), kind="agent", timeout_s=2.0)
+    try:
+        client.ask("GET", "/health")
+    except CommandError as error:
+        return _finding(agent["id"], WARNING, f"{error.what}; logs and output of its tasks can't be shown here")
+    return _finding(agent["id"], OK, f"{agent['address']} answers")
