@@ -15,3 +15,5 @@ pin() {
 }
 pin -o requirements/run.txt pyproject.toml requirements/build.in
 pin -o requirements/dev.txt -c requirements/run.txt pyproject.toml requirements/build.in requirements/dev.in
+pin -o requirements/clients-build.txt requirements/clients-build.in
+pin -o requirements/clients.txt -c requirements/clients-build.txt requirements/clients.in

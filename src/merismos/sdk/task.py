@@ -18,7 +18,7 @@ class Task(msgspec.Struct, kw_only=True):
     """A command to run, and the resources it takes.
 
     Shapes: `command` is a line for the shell, or a list: a program and its arguments. `ports` is how many ports it wants; the
-    task finds them in PORT0, PORT1 ... `template` is a TaskInfo whose further fields (container, health_check, discovery ...)
+    task finds them in PORT0, PORT1 ... `others` are scalar resources of any other name. `template` is a TaskInfo whose further fields (container, health_check, discovery ...)
     are taken as they are.
     Units: `cpus` and `gpus` in cores and devices, `mem` and `disk` in MB.
     """
@@ -30,6 +30,7 @@ class Task(msgspec.Struct, kw_only=True):
     disk: float = 0.0
     gpus: float = 0.0
     ports: int = 0
+    others: Mapping[str, float] = {}
     env: Mapping[str, str] = {}
     uris: Sequence[str] = ()
     user: str | None = None
@@ -46,7 +47,7 @@ class Task(msgspec.Struct, kw_only=True):
     @property
     def needs(self) -> dict[str, float]:
         """The scalar resources it takes, those that are not zero."""
-        wanted = {"cpus": self.cpus, "mem": self.mem, "disk": self.disk, "gpus": self.gpus}
+        wanted = {"cpus": self.cpus, "mem": self.mem, "disk": self.disk, "gpus": self.gpus, **self.others}
         return {name: amount for name, amount in wanted.items() if amount > 0}
 
     def info(self, agent_id: str, resources: list[mesos.Resource]) -> mesos.TaskInfo:

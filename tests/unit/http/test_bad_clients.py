@@ -44,7 +44,7 @@ async def still_serves(harness: Harness, call: Call) -> None:
     ],
 )
 def test_what_is_no_request_gets_a_clear_answer_and_the_connection_closes(
-    serve, call, data: bytes, status: bytes
+    serve: Serve, call: Call, data: bytes, status: bytes
 ) -> None:
     async def scenario(harness: Harness) -> None:
         client = await harness.connect()

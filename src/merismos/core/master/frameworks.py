@@ -38,7 +38,8 @@ def adopt(framework: Framework, info: mesos.FrameworkInfo) -> None:
     framework.partition_aware = has_capability(info, capability.PARTITION_AWARE)
     framework.multi_role = has_capability(info, capability.MULTI_ROLE)
     framework.refinement = has_capability(info, capability.RESERVATION_REFINEMENT)
-    framework.suppressed = {role: None for role in framework.suppressed if role in framework.roles}
+    own = dict.fromkeys(framework.roles)
+    framework.suppressed = {role: None for role in framework.suppressed if role in own}
 
 
 def add_to_allocator(master: Master, framework: Framework, *, active: bool) -> None:

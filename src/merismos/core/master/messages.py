@@ -39,7 +39,7 @@ def on_kill(master: Master, framework: Framework, call: ThinCall, request: int, 
         return
     grace_s = None
     if kill.kill_policy is not None and kill.kill_policy.grace_period is not None:
-        grace_s = kill.kill_policy.grace_period.nanoseconds / _NANOSECONDS
+        grace_s = max(0.0, kill.kill_policy.grace_period.nanoseconds / _NANOSECONDS)
     if task.agent.link is None:
         task.agent.kills[framework.id, task.id] = grace_s
         return

@@ -14,6 +14,8 @@ from merismos.core.master.validate.framework import (
     validate_suppressed_roles,
     validate_update,
 )
+from merismos.model.rejection import Rejection
+from merismos.model.resource_protocol import from_protocol
 from merismos.protocol import link
 
 if TYPE_CHECKING:
@@ -22,11 +24,16 @@ if TYPE_CHECKING:
     from merismos.protocol.v1 import scheduler
 
 
+def _own(framework: Framework, named: list[str]) -> list[str]:
+    own = dict.fromkeys(framework.roles)
+    return [role for role in dict.fromkeys(named) if role in own]
+
+
 def on_suppress(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001
     """No more offers for these roles (all where none is named); roles that it doesn't have are ignored, as in Mesos."""
     counters.count(master, "master/messages_suppress_offers")
     named = [] if call.suppress is None else call.suppress.roles
-    roles = [role for role in named if role in framework.roles]
+    roles = _own(framework, named)
     master.effects.append(Respond(request, 202))
     if named and not roles:
         return
@@ -39,7 +46,7 @@ def on_revive(master: Master, framework: Framework, call: ThinCall, request: int
     """Offers again for these roles (all where none is named), and no filter stands in the way."""
     counters.count(master, "master/messages_revive_offers")
     named = [] if call.revive is None else call.revive.roles
-    roles = [role for role in named if role in framework.roles]
+    roles = _own(framework, named)
     master.effects.append(Respond(request, 202))
     if named and not roles:
         return
@@ -49,8 +56,11 @@ def on_revive(master: Master, framework: Framework, call: ThinCall, request: int
 
 
 def on_request(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001
-    """Accepted and nothing more: this allocator, like Mesos' own, doesn't act on requests."""
+    """Noted for "why" and nothing more: this allocator, like Mesos' own, doesn't act on requests."""
     counters.count(master, "master/messages_resource_request")
+    requests = [] if call.request is None else call.request.requests
+    demand = from_protocol(resource for one in requests for resource in one.resources)
+    framework.demand = None if isinstance(demand, Rejection) else demand or None
     master.effects.append(Respond(request, 202))
 
 
@@ -62,11 +72,11 @@ def on_update_framework(master: Master, framework: Framework, call: ThinCall, re
     if fault is not None:
         master.effects.append(Respond(request, 400, fault))
         return
-    gone = [role for role in framework.roles if role not in roles_of(update.framework_info)]
+    kept = dict.fromkeys(roles_of(update.framework_info))
     framework.offer_constraints = update.offer_constraints
     frameworks.adopt(framework, update.framework_info)
     framework.suppressed = dict.fromkeys(update.suppressed_roles)
-    for offer in [offer for offer in framework.offers.values() if offer.role in gone]:
+    for offer in [offer for offer in framework.offers.values() if offer.role not in kept]:
         offers.rescind(master, offer, now, "rescinded", "the framework left the role that the offer was made to")
     frameworks.update_in_allocator(master, framework)
     master.effects.append(Respond(request, 200))

@@ -152,6 +152,7 @@ class Framework:
         self.counters: dict[str, int] = {}  # for the per-framework metrics, keyed by the metric's tail
         self.decisions: deque[Decision] = deque(maxlen=DECISIONS_MAX)  # what kept its work waiting, oldest first
         self.offer_constraints: scheduler.OfferConstraints | None = None
+        self.demand: Resources | None = None  # what its scheduler last asked for by REQUEST; only "why" reads it
 
 
 class Agent:

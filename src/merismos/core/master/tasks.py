@@ -102,6 +102,8 @@ def on_acknowledge(
 ) -> None:
     """A scheduler has seen an update: tell the agent, and forget the task if that was its last."""
     effects, metrics = master.effects, master.metrics
+    name = "master/messages_status_update_acknowledgement"
+    metrics[name] = metrics.get(name, 0) + 1
     effects.append(Respond(request, 202))
     agent = master.agents.get(agent_id)
     task = framework.tasks.get(task_id)

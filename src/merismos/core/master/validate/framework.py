@@ -5,6 +5,7 @@ Rules: a Rejection's message is Mesos' own, since schedulers match on it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -36,8 +37,9 @@ def has_capability(info: mesos.FrameworkInfo, capability: mesos.FrameworkInfo_Ca
 
 def validate_suppressed_roles(roles: Sequence[str], suppressed: Sequence[str]) -> Rejection | None:
     """Return why `suppressed` can't be suppressed, None when it can: only a framework's own roles can."""
+    own = dict.fromkeys(roles)
     for role in suppressed:
-        if role not in roles:
+        if role not in own:
             return Rejection("role_invalid", f"Suppressed role '{role}' is not contained in the list of roles")
     return None
 
@@ -72,9 +74,9 @@ def _validate_roles(info: mesos.FrameworkInfo) -> Rejection | None:
         return _validate_single_role(info)
     if info.role is not None:
         return _refuse("'FrameworkInfo.role' must not be set when the framework is MULTI_ROLE capable")
-    duplicates = [role for index, role in enumerate(info.roles) if role in info.roles[:index]]
+    duplicates = [role for role, count in Counter(info.roles).items() if count > 1]
     if duplicates:
-        return _refuse(f"'FrameworkInfo.roles' contains duplicate items: {{ {', '.join(dict.fromkeys(duplicates))} }}")
+        return _refuse(f"'FrameworkInfo.roles' contains duplicate items: {{ {', '.join(duplicates)} }}")
     for role in info.roles:
         rejection = validate_role(role)
         if rejection is not None:
@@ -104,8 +106,9 @@ def _validate_failover_timeout(info: mesos.FrameworkInfo) -> Rejection | None:
 
 
 def _validate_filters(info: mesos.FrameworkInfo) -> Rejection | None:
+    roles = dict.fromkeys(roles_of(info))
     for role, filters in info.offer_filters.items():
-        if role not in roles_of(info):
+        if role not in roles:
             return _refuse(f"Offer filters contain role '{role}', which is not in 'FrameworkInfo.roles'")
         minimum = filters.min_allocatable_resources
         for quantities in [] if minimum is None else minimum.quantities:
