@@ -31,14 +31,16 @@ refusals = st.sampled_from([None, 0.0, 0.3, 5.0, 40.0, 1e9])
 class Allocators(RuleBasedStateMachine):
     """The real allocator and the naive one, told the same."""
 
-    @initialize(interval_s=st.sampled_from([1.0, 0.5]))
-    def start(self, interval_s: float) -> None:
+    @initialize(interval_s=st.sampled_from([1.0, 0.5]), agents=st.lists(st.sampled_from(TOTALS), max_size=4))
+    def start(self, interval_s: float, agents: list[Resources]) -> None:
         self.real = Allocator(AllocatorSettings(allocation_interval_s=interval_s))
         self.naive = Naive(interval_s)
         self.now = 100.0
         self.offers: list[Grant] = []
         self.tasks: list[Grant] = []
         self.numbers = iter(range(1, 1_000_000))
+        for total in agents:
+            self.agent_came(total=total, rack="r1", used=False, pick=0)
 
     # frameworks ------------------------------------------------------------
     @rule(
@@ -196,6 +198,13 @@ class Allocators(RuleBasedStateMachine):
             self.tasks.append(Grant(*slot, offer.agent_id, used))
         if rest:
             self._recover(offer, rest, refuse_s)
+
+    @precondition(lambda self: self.offers)
+    @rule(uses=st.booleans(), refuse_s=refusals, passed_s=st.sampled_from([0.0, 1.0, 6.0]))
+    def everyone_answered_and_a_cycle_ran(self, uses: bool, refuse_s: float | None, passed_s: float) -> None:
+        for number in range(len(self.offers)):
+            self.offer_was_answered(pick=0, share=number % 2 if uses else 0, refuse_s=refuse_s)
+        self.cycle_ran(passed_s=passed_s)
 
     @precondition(lambda self: self.tasks)
     @rule(pick=st.integers(0, 99))

@@ -10,6 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from merismos.core.master.state import TERMINAL, Agent, Task
 from merismos.model.resources import Resources, sum_of
+from merismos.model.roles import ancestors
 from merismos.protocol import link
 from unit.master.rig import Peer, Rig, Scheduler, framework_info, launch, record_of, task, value
 
@@ -53,7 +54,12 @@ class Cluster(RuleBasedStateMachine):
     def connected(self) -> list[Peer]:
         return [peer for peer in self.agents.values() if peer.is_open and self.rig.master.links.get(peer.link)]
 
-    @rule(pick=PICK, count=st.integers(1, 4), cpus=st.sampled_from([0.5, 1.0, 4.0, 1000.0]), refuse_s=st.sampled_from([0.0, 5.0]))
+    @rule(
+        pick=PICK,
+        count=st.integers(1, 4),
+        cpus=st.sampled_from([0.5, 1.0, 4.0, 1000.0]),
+        refuse_s=st.sampled_from([0.0, 5.0]),
+    )
     def accept(self, pick: int, count: int, cpus: float, refuse_s: float) -> None:
         offers = [(one, offer) for one in self.known() for offer in one.offers()]
         if not offers:
@@ -104,8 +110,7 @@ class Cluster(RuleBasedStateMachine):
             return
         agent_id = gone[pick % len(gone)]
         records = [
-            record_of(one.framework.id, one.id, agent_id, one.state)
-            for one in self._tasks_on(agent_id)[forgotten:]
+            record_of(one.framework.id, one.id, agent_id, one.state) for one in self._tasks_on(agent_id)[forgotten:]
         ]
         for record in records:
             record.role = self.rig.master.frameworks[record.framework_id].roles[0]
@@ -115,11 +120,10 @@ class Cluster(RuleBasedStateMachine):
             self.agents[agent_id] = again
 
     def _tasks_on(self, agent_id: str) -> list[Task]:
-        found = []
+        found: list[Task] = []
         for framework in self.rig.master.frameworks.values():
-            for one in (*framework.tasks.values(), *framework.unreachable_tasks.values()):
-                if one.agent.id == agent_id and one.state not in TERMINAL:
-                    found.append(one)
+            known = [*framework.tasks.values(), *framework.unreachable_tasks.values()]
+            found += [one for one in known if one.agent.id == agent_id and one.state not in TERMINAL]
         return found
 
     @rule(pick=PICK)
@@ -173,9 +177,19 @@ class Cluster(RuleBasedStateMachine):
         return sum_of(held)
 
     @invariant()
-    def what_is_free_is_offered_sooner_or_later(self) -> None:
-        at = self.rig.machine.next_deadline()
-        assert at is None or at == at  # noqa: PLR0124 - not a NaN, which no timer could wait for
+    def the_allocator_has_charged_what_is_held(self) -> None:
+        master = self.rig.master
+        held: dict[str, Counter[str]] = {}
+        for framework in master.frameworks.values():
+            holders = [
+                *framework.offers.values(),
+                *(one for one in framework.tasks.values() if one.state not in TERMINAL),
+            ]
+            for holder in holders:
+                for role in (holder.role, *ancestors(holder.role)):
+                    held.setdefault(role, Counter()).update(holder.resources.quantities())
+        charged = {view.role: Counter(view.allocated_milli) for view in master.allocator.role_view()}
+        assert {role: +amounts for role, amounts in charged.items() if +amounts} == held
 
     @invariant()
     def indices_agree(self) -> None:

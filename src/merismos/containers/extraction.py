@@ -9,6 +9,7 @@ Errors: ExtractionError, with what was wrong with which archive.
 from __future__ import annotations
 
 import gzip
+import lzma
 import os
 import shutil
 import tarfile
@@ -22,6 +23,16 @@ TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz
 BYTES_FREE = 1 << 30
 RATIO_MAX = 200
 ENTRIES_MAX = 1_000_000
+_BROKEN = (
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+)
 _PIECE_BYTES = 1 << 20
 _MODE_BITS = 16
 

@@ -20,7 +20,7 @@ from urllib.parse import unquote
 
 import aiohttp
 
-from merismos.containers.extraction import ExtractionError, chown_tree, extract, is_archive
+from merismos.containers.extraction import chown_tree, extract, is_archive
 from merismos.containers.sandbox import find_user
 from merismos.core.agent import effects, events
 from merismos.core.kernel import Event
@@ -74,7 +74,7 @@ class Fetcher:
             for uri in effect.uris:
                 await self._fetch_uri(uri, Path(effect.directory), effect.user)
             event = events.UrisFetched(effect.container_id)
-        except (FetchError, ExtractionError, OSError, LookupError, aiohttp.ClientError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever a URI makes a library raise fails the task, not the agent
             text = str(error) or type(error).__name__
             complain(effect.directory, text)
             event = events.FetchFailed(
@@ -140,6 +140,8 @@ def target_of(uri: mesos.CommandInfo_URI, sandbox: Path) -> Path:
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts or path.name in {"", "."} or "\0" in name:
         raise FetchError(f"Failed to fetch '{uri.value}': '{name}' is not a path inside the sandbox")
+    if not sandbox.is_dir():
+        raise FetchError(f"Failed to fetch '{uri.value}': the sandbox {sandbox} is gone")
     target = sandbox / path
     root = os.path.realpath(sandbox)
     if not os.path.realpath(target).startswith(root + os.sep):

@@ -1,7 +1,7 @@
 """The native containerizer: a container is a process tree in its sandbox, held by the supervisor.
 
-Rules: performs the core's container effects and answers each with its event; a sandbox that can't be made fails its container,
-and what is asked for that container afterwards is dropped. Another user is taken on by `setpriv`, only where it is not ours.
+Rules: performs the core's container effects and answers each with its event; a sandbox that can't be made whole is removed, so that
+nothing starts in it. Another user is taken on by `setpriv`, only where it is not ours. A supervisor that died is replaced.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from merismos.core.agent import effects, events
 from merismos.core.kernel import Event
 from merismos.shell.turn import Turn
 
+RESTART_S = 1.0
 _EXEC_ERRORS = frozenset(
     {errno.ENOENT, errno.EACCES, errno.ENOEXEC, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EISDIR}
 )
@@ -30,7 +31,6 @@ class NativeContainerizer:
         self._sandboxes = sandboxes
         self._turn = turn
         self._supervisor: SupervisorLink | None = None
-        self._broken: set[str] = set()
         self._directories: dict[str, str] = {}
         self._restarting: asyncio.Task[None] | None = None
 
@@ -45,6 +45,8 @@ class NativeContainerizer:
 
     async def close(self) -> None:
         """End every container."""
+        if self._restarting is not None:
+            self._restarting.cancel()
         if self._supervisor is not None:
             await self._supervisor.close()
 
@@ -53,26 +55,24 @@ class NativeContainerizer:
         try:
             self._sandboxes.create(effect.directory, effect.user)
         except (OSError, LookupError) as error:
-            self._broken.add(effect.container_id)
+            self._sandboxes.remove(effect.directory)
             text = f"cannot create the sandbox {effect.directory}: {error}"
             self._post(events.ContainerLaunchFailed(effect.container_id, text))
 
     def launch(self, effect: effects.LaunchContainer) -> None:
         """Start a process."""
-        if effect.container_id in self._broken:
-            self._broken.discard(effect.container_id)
-            return
         if self._supervisor is None:
             self._post(events.ContainerLaunchFailed(effect.container_id, "the supervisor is being restarted"))
             return
         arguments, argv0 = effect.arguments, effect.argv0
-        if effect.user is not None and needs_switch(effect.user):
-            arguments, argv0 = switch_user(effect.user, arguments), "setpriv"
-        self._directories[effect.container_id] = effect.directory
         try:
+            if effect.user is not None and needs_switch(effect.user):
+                arguments, argv0 = switch_user(effect.user, arguments), "setpriv"
             self._supervisor.spawn(effect.container_id, effect.directory, arguments, argv0, effect.environment)
-        except (ValueError, UnicodeEncodeError) as error:
+        except (LookupError, ValueError) as error:
             self._post(events.ContainerLaunchFailed(effect.container_id, str(error)))
+        else:
+            self._directories[effect.container_id] = effect.directory
 
     def signal(self, effect: effects.SignalContainer) -> None:
         """Send a signal to every process of a container."""
@@ -105,7 +105,14 @@ class NativeContainerizer:
         self._turn.at_end(self._restart)
 
     def _restart(self) -> None:
-        self._restarting = asyncio.get_running_loop().create_task(self.start())
+        self._restarting = asyncio.get_running_loop().create_task(self._start_again())
+
+    async def _start_again(self) -> None:
+        while self._supervisor is None:
+            try:
+                await self.start()
+            except OSError:
+                await asyncio.sleep(RESTART_S)
 
 
 def needs_switch(user: str) -> bool:

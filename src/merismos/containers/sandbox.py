@@ -41,10 +41,10 @@ class Sandboxes:
         except FileNotFoundError:
             os.makedirs(executor, exist_ok=True)  # noqa: PTH103 - somebody removed the directories above
         _mkdir(runs)
+        owner = None if user is None else find_user(user)
         os.mkdir(directory, SANDBOX_MODE)  # noqa: PTH102
-        if user is not None:
-            entry = find_user(user)
-            os.chown(directory, entry.pw_uid, entry.pw_gid)
+        if owner is not None:
+            os.chown(directory, owner.pw_uid, owner.pw_gid)
         latest = f"{runs}/latest"
         try:
             os.symlink(directory, latest)  # noqa: PTH211

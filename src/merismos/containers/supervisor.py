@@ -225,10 +225,10 @@ class Supervisor:
         members = self.members_of(container)
         for pid in members:
             self.owner_of[pid] = container_id
-        signal_group(container.pid, number)
-        for pid in members:
-            if pid != container.pid:
-                signal_pid(pid, number)
+            signal_pid(pid, number)
+        if number == signal.SIGKILL:
+            # what was forked since the process table was read; any other signal may come only once
+            signal_group(container.pid, number)
 
     def _drop_waiting(self, container_id: bytes) -> None:
         for fields in self.waiting:

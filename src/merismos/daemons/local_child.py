@@ -23,7 +23,7 @@ class StartError(Exception):
 
 
 class Child:
-    """A daemon, started with `--port_file`.
+    """A daemon, started with `--port_file`; started again, it listens where it did before, so that its clients find it.
 
     Errors: StartError out of `start`.
     """
@@ -35,6 +35,7 @@ class Child:
         self._log = log
         self._port_file = folder / "port"
         self._process: asyncio.subprocess.Process | None = None
+        self._port: int | None = None
 
     @property
     def pid(self) -> int:
@@ -50,6 +51,8 @@ class Child:
     async def start(self) -> int:
         """Start it; return its port once it listens."""
         self._port_file.unlink(missing_ok=True)
+        if self._port is not None:
+            self._argv = [*(flag for flag in self._argv if not flag.startswith("--port=")), f"--port={self._port}"]
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *self._argv,
@@ -63,7 +66,8 @@ class Child:
             )
         while True:
             with contextlib.suppress(OSError, ValueError):
-                return int(self._port_file.read_text())
+                self._port = int(self._port_file.read_text())
+                return self._port
             if self._process.returncode is not None:
                 raise StartError(f"{self.name} ended at once, with code {self._process.returncode}:\n{self.last_words()}")
             await asyncio.sleep(_POLL_S)

@@ -129,7 +129,7 @@ class MasterDaemon:
             url=f"http://{place.ip}:{advertised}",
             master_id=master_id,
             epoch=epoch,
-            agents_known=len(entries),
+            agents_known=sum(table == "agents" for table, _, _ in entries),
         )
         process.announce("master", place.ip, port, flags.text("port_file"))
         return port

@@ -17,7 +17,7 @@ import msgspec
 
 EXIT_FAULT = 70  # EX_SOFTWARE: a bug of ours; the supervisor starts us again
 EXIT_USAGE = 64  # EX_USAGE
-GC_THRESHOLDS = (50_000, 20, 100)
+GC_THRESHOLDS = (5_000, 10, 1_000)  # small young collections (0.2 ms), and full ones (100 ms and more) nearly never
 LOOKUP_LIMIT_S = 2.0
 T = TypeVar("T")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from types import TracebackType
@@ -62,6 +63,14 @@ def get(port: int, path: str) -> Json:
     return found
 
 
+def until(port: int, path: str, is_true: Callable[[Json], bool], within_s: float = WAIT_S_MAX) -> Json:
+    """Ask a v0 endpoint again and again until its answer is as wanted; return that answer."""
+    deadline = time.monotonic() + within_s
+    while not is_true(found := get(port, path)):
+        assert time.monotonic() < deadline, f"{path} says after {within_s} s: {json.dumps(found)[:3000]}"
+    return found
+
+
 def operate(port: int, kind: str, **body: Any) -> Json:  # noqa: ANN401
     """Make an operator call."""
     status, _, answer = ask(port, "POST", "/api/v1", {"type": kind, **body})
@@ -92,7 +101,7 @@ class Scheduler:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         with suppress(OSError, http.client.HTTPException):
-            self.call("TEARDOWN")
+            self.send({"type": "TEARDOWN", "framework_id": {"value": self.id}})
         self.close()
 
     def close(self) -> None:

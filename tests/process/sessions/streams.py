@@ -15,6 +15,7 @@ from typing import Any
 
 Json = dict[str, Any]
 WAIT_S_MAX = 15.0
+QUIET_S = 0.4  # eight batches of the clusters of these tests: what doesn't come in these doesn't come
 
 
 class Late(AssertionError):

@@ -199,7 +199,7 @@ class Naive:
     def allocate(self, now: float, agent_ids: Sequence[str]) -> list[tuple[str, str, str, Resources]]:
         """Run a cycle over these agents in this order."""
         self.filters = [one for one in self.filters if one.ends_at > now]
-        held_max = -(-len(self.agents) // 2)
+        held_max = max(1, -(-len(self.agents) // 2))
         grants: list[tuple[str, str, str, Resources]] = []
         for agent_id in agent_ids:
             while True:

@@ -111,7 +111,7 @@ class Harness:
             return reply(200, request.method.encode() + b" " + await body_of(request))
 
         table = {"/echo": Endpoint(echo), "/api/v1/scheduler": Endpoint(slow_handler(scheduler))}
-        self.server = HttpServer(application(Router(table, "/master")), scheduler, turn, self.wheel, limits)
+        self.server = HttpServer(application(Router(table, "/master"), limits), scheduler, turn, self.wheel, limits)
         self.server.links = self.links.accept
         exchange = self.exchange
         self.driver = Driver(
@@ -140,7 +140,7 @@ class Harness:
         return Client(reader, writer)
 
     async def until(self, true: Callable[[], bool]) -> None:
-        while not true():  # noqa: ASYNC110 - what it waits for is the server's state, which sets no event; the caller has a time limit
+        while not true():
             await asyncio.sleep(0)
 
     async def close(self) -> None:

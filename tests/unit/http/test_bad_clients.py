@@ -57,13 +57,18 @@ def test_what_is_no_request_gets_a_clear_answer_and_the_connection_closes(
 
 
 @pytest.mark.parametrize(
-    "data", [b"POST /api/v1/sch", b"POST /api/v1/scheduler HTTP/1.1\r\nContent-Length: 100\r\n\r\n{"]
+    "data",
+    [
+        b"POST /api/v1/sch",
+        b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+        b"POST /api/v1/scheduler HTTP/1.1\r\nContent-Length: 100\r\n\r\n{",
+    ],
 )
 def test_a_request_that_comes_a_byte_at_a_time_gets_408(serve: Serve, call: Call, data: bytes) -> None:
     async def scenario(harness: Harness) -> None:
         client = await harness.connect()
         client.writer.write(data)
-        answering = asyncio.ensure_future(client.end())
+        answering = asyncio.ensure_future(client.reader.readuntil(b"\r\n\r\n"))
         while not answering.done():
             client.writer.write(b"x")
             await asyncio.wait([answering], timeout=0.01)

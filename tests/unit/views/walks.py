@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from hypothesis import strategies as st
 
 from merismos.core.master.state import TERMINAL, Task
@@ -25,7 +26,7 @@ STEPS = (
     "wait",
 )
 
-walks = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 5)), min_size=1, max_size=40)
+walks = st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 5)), min_size=12, max_size=40)
 
 
 class Walk:
@@ -114,18 +115,27 @@ class Walk:
                 self.wait(0)
 
     def return_agent(self, which: int) -> None:
-        """An agent is back with the tasks that it had; the masters' other tasks are over."""
+        """An agent is back with the tasks and executors that it had."""
         if not self.lost:
             return
         agent_id = list(self.lost)[which % len(self.lost)]
         number = self.lost.pop(agent_id)
-        records = [
-            link.TaskRecord(framework.id, task.info, task.role, "TASK_RUNNING", task.statuses[0])
+        tasks = [
+            task
             for framework in self.rig.master.frameworks.values()
             for task in framework.unreachable_tasks.values()
-            if task.agent.id == agent_id and not task.executor_id and len(task.statuses) > 1
+            if task.agent.id == agent_id
         ]
-        peer = return_agent(self.rig, agent_id, f"host-{number}", number, tasks=records)
+        records = [as_reported(task) for task in tasks]
+        executors = dict.fromkeys(task.framework.id for task in tasks if task.executor_id)
+        peer = return_agent(
+            self.rig,
+            agent_id,
+            f"host-{number}",
+            number,
+            tasks=records,
+            executors=[link.ExecutorRecord(framework_id, msgspec.json.encode(EXECUTOR)) for framework_id in executors],
+        )
         self.peers[agent_id] = (peer, number)
 
     def wait(self, _which: int) -> None:
@@ -136,3 +146,12 @@ class Walk:
                 for ping in peer.of(link.Ping):
                     peer.send(link.Pong(ping.sequence))
                 peer.messages[:] = [message for message in peer.messages if not isinstance(message, link.Ping)]
+
+
+def as_reported(task: Task) -> link.TaskRecord:
+    """What the agent of an unreachable task says of it: the state before the master gave it up."""
+    before = task.statuses[:-1]
+    if not before:
+        return link.TaskRecord(task.framework.id, task.info, task.role, "TASK_STAGING")
+    state = msgspec.json.decode(before[-1])["state"]
+    return link.TaskRecord(task.framework.id, task.info, task.role, state, before[-1])

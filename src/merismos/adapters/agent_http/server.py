@@ -75,9 +75,9 @@ class AgentHttp:
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._dispatch)
         app.on_response_prepare.append(_drop_type_of_nothing)
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
         await self._runner.setup()
-        await web.SockSite(self._runner, listener, shutdown_timeout=1.0).start()
+        await web.SockSite(self._runner, listener).start()
 
     async def close(self) -> None:
         """Stop serving."""

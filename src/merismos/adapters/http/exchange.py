@@ -41,7 +41,7 @@ class Exchange:
 
     def __init__(self) -> None:
         self.post: Callable[[Event], None] = not_wired
-        self.snapshot: Callable[[], bytes] = bytes  # JSON of the SUBSCRIBED event that opens an operator's stream
+        self.greet: Callable[[EventStream], None] = lambda stream: None  # noqa: ARG005 - sends an operator the whole state
         self._requests: dict[int, Caller] = {}
         self._streams: dict[int, EventStream] = {}
         self._next = 0
@@ -120,20 +120,20 @@ class Exchange:
                 stream.send(HEARTBEAT_JSON if stream.json else self._heartbeat)
 
     def publish_event(self, effect: effects.PublishEvent) -> None:
-        """Perform a PublishEvent; the whole state is put into a SUBSCRIBED here."""
+        """Perform a PublishEvent; a SUBSCRIBED is sent with the whole state in it."""
         opening = effect.event.type == operator.Event_Type.SUBSCRIBED
         as_json = as_protobuf = b""
         for token in effect.streams:
             stream = self._streams.get(token)
             if stream is None:
                 continue
-            if stream.json or opening:
-                as_json = as_json or (self.snapshot() if opening else json.encode(effect.event))
-            if stream.json:
+            if opening:
+                self.greet(stream)
+            elif stream.json:
+                as_json = as_json or json.encode(effect.event)
                 stream.send(as_json)
             else:
-                event = json.decode(operator.Event, as_json) if opening else effect.event
-                as_protobuf = as_protobuf or protobuf.encode(event)
+                as_protobuf = as_protobuf or protobuf.encode(effect.event)
                 stream.send(as_protobuf)
 
     def close_stream(self, effect: effects.CloseStream) -> None:

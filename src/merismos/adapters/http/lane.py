@@ -15,6 +15,7 @@ from merismos.adapters.http.answers import CONTINUE, Answers
 from merismos.adapters.http.chunked import ChunkedBody, ChunkedError
 from merismos.adapters.http.heads import CHUNKED, HEAD_BYTES_MAX, Head, HeadError, Heads, Route
 from merismos.adapters.http.streams import EventStream
+from merismos.adapters.sockets import notice_dead_peer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -173,6 +174,8 @@ class FastLane(asyncio.Protocol):
         head = self._head
         assert head is not None
         assert head.accept is not None
+        if self._transport is not None:
+            notice_dead_peer(self._transport)
         self._awaiting = False
         self.write(self._lanes.answers.stream_head(stream_id, head.accept.value))
         self._stream = EventStream(token, head.accept, self, on_lost)

@@ -31,10 +31,12 @@ from merismos.protocol import json, protobuf
 from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import master as operator
 from merismos.protocol.v1 import mesos
+from merismos.protocol.v1.message import Message
 
 if TYPE_CHECKING:
     from merismos.adapters.http.files import Files
     from merismos.adapters.http.gate import Gate
+    from merismos.adapters.http.streams import EventStream
     from merismos.core.kernel import Event
     from merismos.core.master.views.v0 import Reads
 
@@ -62,7 +64,8 @@ class OperatorEndpoint:
         self._files = files
         self._set_logging_level = set_logging_level
         self.post: Callable[[Event], None] = not_wired
-        exchange.snapshot = lambda: b"".join(views.subscribed(reads))
+        self._greeting: set[asyncio.Task[None]] = set()
+        exchange.greet = self._greet
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """Serve one request."""
@@ -96,6 +99,19 @@ class OperatorEndpoint:
         caller = SlowCaller(None)
         self.post(OperatorCalled(self._exchange.ask(caller), call, None))
         return await caller.response(request)
+
+    def _greet(self, stream: EventStream) -> None:
+        """Open an operator's stream with the whole state, made slice by slice; what happens meanwhile follows it."""
+        stream.hold()
+        task = asyncio.get_running_loop().create_task(self._send_state(stream))
+        self._greeting.add(task)
+        task.add_done_callback(self._greeting.discard)
+
+    async def _send_state(self, stream: EventStream) -> None:
+        data = await _joined(views.subscribed(self._reads))
+        if not stream.json:
+            data = await _transcoded(operator.Event, data)
+        stream.release(data)
 
     async def _list_files(self, request: web.Request, call: operator.Call, media: Media) -> web.StreamResponse:
         assert call.list_files is not None
@@ -178,15 +194,22 @@ async def _call_of(request: web.Request) -> operator.Call:
 async def _send(request: web.Request, slices: Iterator[bytes], media: Media) -> web.StreamResponse:
     if media is Media.JSON:
         return await send_slices(request, slices)
+    return reply(200, await _transcoded(operator.Response, await _joined(slices)), PROTOBUF)
+
+
+async def _joined(slices: Iterator[bytes]) -> bytes:
+    """Return all slices as one, letting the loop run after each."""
     parts: list[bytes] = []
     for piece in slices:
         parts.append(piece)
         await asyncio.sleep(0)
-    data = b"".join(parts)
-    if len(data) < BIG_BYTES:
-        return reply(200, _as_protobuf(data), PROTOBUF)
-    return reply(200, await asyncio.to_thread(_as_protobuf, data), PROTOBUF)
+    return b"".join(parts)
 
 
-def _as_protobuf(data: bytes) -> bytes:
-    return protobuf.encode(json.decode(operator.Response, data))
+async def _transcoded(message: type[Message], data: bytes) -> bytes:
+    """Return the protobuf form of a message's JSON, made off the loop where it is big."""
+
+    def transcode() -> bytes:
+        return protobuf.encode(json.decode(message, data))
+
+    return transcode() if len(data) < BIG_BYTES else await asyncio.to_thread(transcode)

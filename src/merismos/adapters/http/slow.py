@@ -2,7 +2,7 @@
 
 Rules: a path is served by its longest known prefix of whole segments, trailing slashes stripped, with or without the daemon's own
 prefix (`/master`, `/slave(1)`). Errors are plain text, an empty body has no Content-Type, nothing names the server software. A body
-must arrive within its time; an answer's slice must leave within `WRITE_LIMIT_S`, else the connection is cut. Big answers are made
+must arrive, and an answer's slice must leave, within its time of `Limits`, else the connection is cut. Big answers are made
 and sent slice by slice; after each slice the loop runs.
 """
 
@@ -12,15 +12,15 @@ import asyncio
 import re
 import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from aiohttp import hdrs, web
 
 from merismos.adapters.http.answers import TEXT, method_not_allowed, reason_of
-from merismos.adapters.http.lane import BODY_BYTES_MAX, BODY_LIMIT_S
+from merismos.adapters.http.lane import Limits
 from merismos.adapters.http.negotiation import JSON
 
-WRITE_LIMIT_S = 60.0
+LIMITS: Final = web.AppKey("limits", Limits)
 GZIP_BYTES_MIN = 1024
 GZIP_LEVEL = 4
 NOT_FOUND = "404 Not Found."
@@ -87,9 +87,11 @@ class Router:
             return response
 
 
-def application(router: Router) -> web.Application:
+def application(router: Router, limits: Limits | None = None) -> web.Application:
     """Return the aiohttp application around a router."""
-    app = web.Application(client_max_size=BODY_BYTES_MAX)
+    limits = limits or Limits()
+    app = web.Application(client_max_size=limits.body_bytes)
+    app[LIMITS] = limits
     app.router.add_route("*", "/{path:.*}", router.serve)
     app.on_response_prepare.append(_finish_headers)
     return app
@@ -121,11 +123,13 @@ async def body_of(request: web.Request) -> bytes:
 
     Errors: Refused for one that is too long or too slow.
     """
-    too_long = Refused(413, f"The body is longer than {BODY_BYTES_MAX} bytes", closes=True)
-    if (request.content_length or 0) > BODY_BYTES_MAX:
+    limits = request.app[LIMITS]
+    too_long = Refused(413, f"The body is longer than {limits.body_bytes} bytes", closes=True)
+    length = request.content_length or 0
+    if length > limits.body_bytes:
         raise too_long
     try:
-        async with asyncio.timeout(BODY_LIMIT_S):
+        async with asyncio.timeout(limits.body_s + length / limits.body_bytes_per_s):
             return await request.read()
     except TimeoutError:
         raise Refused(408, "The request took too long to arrive", closes=True) from None
@@ -136,7 +140,7 @@ async def body_of(request: web.Request) -> bytes:
 async def write(request: web.Request, response: web.StreamResponse, data: bytes) -> None:
     """Send a piece of an answer; who doesn't read it in time is cut off."""
     try:
-        async with asyncio.timeout(WRITE_LIMIT_S):
+        async with asyncio.timeout(request.app[LIMITS].unread_s):
             await response.write(data)
     except TimeoutError:
         if request.transport is not None:

@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Protocol, cast
 
+from merismos.adapters.sockets import notice_dead_peer
 from merismos.protocol import link
 from merismos.shell.turn import Turn
 
@@ -71,6 +72,7 @@ class Channel(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say Hello and wait for the peer's."""
         self._transport = cast("asyncio.Transport", transport)
+        notice_dead_peer(transport)
         address = transport.get_extra_info("peername")
         self.peer = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)
         self._transport.write(link.encode_frame([self._hello]))

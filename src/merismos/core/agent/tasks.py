@@ -50,15 +50,20 @@ _STOP_WAIT_S = 2.0
 
 def on_run_tasks(agent: Agent, message: link.RunTasks, now: float) -> None:
     """Launch the tasks of one framework and role, in order."""
-    framework = find_framework(agent, message.framework_id, message.framework)
+    try:
+        framework = find_framework(agent, message.framework_id, message.framework)
+    except DecodeError as error:
+        for task_id in message.task_ids:
+            reject(agent, message.framework_id, task_id, f"the FrameworkInfo does not decode: {error}", now)
+        return
     for index, raw in enumerate(message.tasks):
-        task_id = message.task_ids[index] if index < len(message.task_ids) else ""
         try:
             info = json.decode(mesos.TaskInfo, raw)
         except DecodeError as error:
+            task_id = message.task_ids[index] if index < len(message.task_ids) else ""
             reject(agent, message.framework_id, task_id, str(error), now)
-            continue
-        run_task(agent, framework, Task(message.framework_id, info, raw, message.role), now)
+        else:
+            run_task(agent, framework, Task(message.framework_id, info, raw, message.role), now)
     forget_framework_if_idle(agent, framework)
 
 
@@ -139,7 +144,11 @@ def on_run_task_group(agent: Agent, message: link.RunTaskGroup, now: float) -> N
 
 def on_update_framework(agent: Agent, message: link.UpdateFramework, now: float) -> None:
     """Take a framework's new FrameworkInfo."""
-    info = json.decode(mesos.FrameworkInfo, message.framework)
+    try:
+        info = json.decode(mesos.FrameworkInfo, message.framework)
+    except DecodeError as error:
+        agent.effects.append(Log("err", f"an update of a framework is dropped: {error}"))
+        return
     framework = agent.frameworks.get(info.id.value if info.id is not None else "")
     if framework is not None:
         framework.update(message.framework, info)
@@ -288,8 +297,8 @@ def run_task(agent: Agent, framework: Framework, task: Task, now: float) -> None
     if id_rejection is not None or rejection is not None:
         reject(agent, task.framework_id, task.task_id, id_rejection or (rejection.message if rejection else ""), now)
         return
-    if agent.exiting is not None:
-        text = f"the agent is shutting down: {agent.exiting}"
+    if agent.exiting is not None or framework.shutting_down:
+        text = f"the {'agent' if agent.exiting is not None else 'framework'} is being shut down"
         report_unknown(
             agent,
             task.framework_id,

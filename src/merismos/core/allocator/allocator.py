@@ -135,7 +135,7 @@ class Allocator:
                         cluster.give_back(agent, slot, left)
             slot.subscribed = False
             cluster.seat(slot)
-        del cluster.frameworks[framework_id]
+        cluster.forget(framework)
 
     def suppress(self, framework_id: str, roles: Sequence[str]) -> None:
         """Offer nothing in these roles, in all where none is named."""
@@ -281,6 +281,7 @@ class Allocator:
         cluster = self._cluster
         for agent in cluster.expiries.end(now):
             cluster.dirty[agent] = None
+        cluster.count_full()
         if cluster.all_dirty:
             cluster.all_dirty = False
             agents = list(cluster.agents.values())

@@ -204,14 +204,23 @@ class Cluster:
     # ------------------------------------------------------------ offers
     def held_max(self) -> int:
         """Return how many unanswered offers a framework may hold while others could use the agents."""
-        return self.settings.offers_held_max or -(-len(self.agents) // 2)
+        return self.settings.offers_held_max or max(1, -(-len(self.agents) // 2))
 
-    def capped(self) -> int:
-        """Return the bits of the frameworks that hold too many unanswered offers."""
+    def count_full(self) -> None:
+        """Find out who holds too many unanswered offers, where a change of the cluster moved the bound."""
         most = self.held_max()
         if most != self._full_at:
             self._full_at = most
             self._full = {one: None for one in self.frameworks.values() if one.held >= most}
+            self.release_waiting()
+
+    def forget(self, framework: Framework) -> None:
+        """Forget a framework that has nothing and no slots."""
+        del self.frameworks[framework.id]
+        self._full.pop(framework, None)
+
+    def capped(self) -> int:
+        """Return the bits of the frameworks that hold too many unanswered offers."""
         mask = 0
         for framework in self._full:
             mask |= framework.mask

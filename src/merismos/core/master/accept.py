@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, Final
 from merismos.core.master import counters, executors, offers, operations, publish
 from merismos.core.master.effects import Respond, SendToAgent, SendUpdate
 from merismos.core.master.journal import decide
+from merismos.core.master.purse import Purse
 from merismos.core.master.state import Task
 from merismos.core.master.statuses import state_for, status_of
 from merismos.core.master.validate.offers import validate_offers
-from merismos.core.master.validate.task import demand_of, fault_of_size, fault_of_task
+from merismos.core.master.validate.task import demand_of, fault_of_size, fault_of_task, name_role
 from merismos.protocol import link
 from merismos.protocol.v1.mesos import Offer_Operation_Type
 
@@ -129,22 +130,20 @@ def _launch(
     framework_id, framework_tasks, agent_tasks = framework.id, framework.tasks, agent.tasks
     task_ids: list[str] = []
     infos: list[bytes] = []
+    purse = Purse(left)
     for view in views:
         demand = demand_of(bytes(view.resources))
-        fault = fault_of_task(view, framework, agent, role, demand)
+        fault = fault_of_task(view, framework, agent, demand)
         resources = demand.resources
         executor_id = ""
-        if fault is None:
-            if view.executor is None:
-                if (demand.role and demand.role != role) or not left.contains(resources):
-                    fault = fault_of_size(resources, demand.role, left, role)
-            else:
-                executor_id = view.executor.executor_id.value
-                left, fault = executors.launch(framework, agent, role, view, demand, left)
+        if fault is None and view.executor is not None:
+            executor_id = view.executor.executor_id.value
+            fault = executors.launch(framework, agent, role, view, demand, purse)
+        elif fault is None and ((demand.role and demand.role != role) or not purse.spend(resources)):
+            fault = fault_of_size(resources, demand.role, purse.left(), role)
         if fault is not None:
-            _refuse_task(master, framework, view, fault, now)
+            _refuse_task(master, framework, view, name_role(view, role, fault), now)
             continue
-        left -= resources
         task_id = view.task_id.value
         task = Task(task_id, framework, agent, role, resources, view.json, executor_id)
         framework_tasks[task_id] = task
@@ -157,7 +156,7 @@ def _launch(
         assert agent.link is not None, "offers of an agent are withdrawn when its link goes down"
         message = link.RunTasks(framework_id, framework.info_json, role, infos, task_ids)
         master.effects.append(SendToAgent(agent.link, message))
-    return left
+    return purse.left()
 
 
 def _refuse_task(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from merismos.core.master import accept, messages, operations, preferences, reconcile, subscriptions
+from merismos.core.master import accept, messages, operations, preferences, reconcile, subscriptions, tasks
 from merismos.core.master.effects import Respond
 from merismos.core.master.subscriptions import INVALID_CALL
 from merismos.protocol.thin import ThinCall
@@ -35,7 +35,7 @@ CALLS: dict[str, tuple[str, CallHandler]] = {
     Call_Type.KILL: ("kill", messages.on_kill),
     Call_Type.SHUTDOWN: ("shutdown", messages.on_shutdown),
     Call_Type.MESSAGE: ("message", messages.on_message),
-    Call_Type.ACKNOWLEDGE: ("acknowledge", messages.on_acknowledge),
+    Call_Type.ACKNOWLEDGE: ("acknowledge", tasks.on_acknowledge),
     Call_Type.ACKNOWLEDGE_OPERATION_STATUS: (
         "acknowledge_operation_status",
         operations.on_acknowledge_operation_status,

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from merismos.core.master.state import Executor
-from merismos.core.master.validate.task import Demand, demand_of, fault_of_size
+from merismos.core.master.validate.task import NO_RESOURCES, Demand, demand_of, fault_of_size
 from merismos.model.resources import EMPTY
 from merismos.protocol import json
 from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:
+    from merismos.core.master.purse import Purse
     from merismos.core.master.state import Agent, Framework
-    from merismos.model.resources import Resources
     from merismos.protocol.thin import ThinTaskInfo
 
 
@@ -27,29 +27,32 @@ _DECODER = msgspec.json.Decoder(_WithExecutor)
 
 
 def launch(
-    framework: Framework, agent: Agent, role: str, view: ThinTaskInfo, demand: Demand, left: Resources
-) -> tuple[Resources, str | None]:
-    """Make sure that a task's executor is there or paid for; return what is left for the task itself, and what is wrong.
+    framework: Framework, agent: Agent, role: str, view: ThinTaskInfo, demand: Demand, purse: Purse
+) -> str | None:
+    """Pay for a task, and for its executor if it isn't there yet; return what is wrong.
 
-    Shapes: nothing is charged when something is wrong.
+    Shapes: nothing is paid and nothing recorded when something is wrong.
     """
     assert view.executor is not None
     executor_id = view.executor.executor_id.value
     info = bytes(_DECODER.decode(view.json).executor)
     running = agent.executors.get((framework.id, executor_id))
+    own = EMPTY
+    total, named = demand.resources, demand.role
     if running is not None:
         if not _is_same(running.info, info):
-            return left, "ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID"
-        return left, fault_of_size(demand.resources, demand.role, left, role)
-    own = demand_of(bytes(view.executor.resources))
-    resources = own.resources
-    if own.fault is not None and own.fault != "Task uses no resources":
-        return left, f"Executor uses invalid resources: {own.fault}"
-    fault = fault_of_size(demand.resources + resources, demand.role or own.role, left, role)
-    if fault is not None:
-        return left, fault
-    record(framework, agent, Executor(framework.id, executor_id, info, resources or EMPTY, role))
-    return left - resources, None
+            return "ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID"
+    else:
+        asked = demand_of(bytes(view.executor.resources))
+        if asked.fault is not None and asked.fault != NO_RESOURCES:
+            return f"Executor uses invalid resources: {asked.fault}"
+        own = asked.resources
+        total, named = total + own, named or asked.role
+    if (named and named != role) or not purse.spend(total):
+        return fault_of_size(total, named, purse.left(), role)
+    if running is None:
+        record(framework, agent, Executor(framework.id, executor_id, info, own, role))
+    return None
 
 
 def record(framework: Framework, agent: Agent, executor: Executor) -> None:

@@ -118,7 +118,7 @@ def remove(master: Master, framework: Framework, now: float) -> None:
     del master.frameworks[framework.id]
     master.completed_frameworks[framework.id] = framework
     while len(master.completed_frameworks) > master.config.max_completed_frameworks:
-        del master.completed_frameworks[next(iter(master.completed_frameworks))]
+        master.completed_frameworks.pop(next(iter(master.completed_frameworks))).forget()
     publish.framework_removed(master, framework)
 
 

@@ -85,15 +85,6 @@ def on_message(master: Master, framework: Framework, call: ThinCall, request: in
     )
 
 
-def on_acknowledge(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001
-    """A scheduler has seen an update."""
-    acknowledge = call.acknowledge
-    assert acknowledge is not None
-    tasks.on_acknowledge(
-        master, framework, acknowledge.agent_id.value, acknowledge.task_id.value, acknowledge.uuid, request
-    )
-
-
 def on_message_framework(master: Master, agent: Agent, message: link.MessageFramework, now: float) -> None:  # noqa: ARG001
     """Pass bytes of an executor to its scheduler."""
     counters.count(master, "master/messages_executor_to_framework")

@@ -53,60 +53,37 @@ class Decision(msgspec.Struct, gc=False):
     until: float | None = None
 
 
-class Task:
-    """One task: what its framework asked for, and every status it has had."""
+class Task(msgspec.Struct, gc=False, eq=False):
+    """One task: what its framework asked for, and every status it has had.
 
-    __slots__ = (
-        "agent",
-        "executor_id",
-        "framework",
-        "id",
-        "info",
-        "resources",
-        "role",
-        "state",
-        "statuses",
-        "update_state",
-        "update_uuid",
-    )
+    Shapes: `info` the JSON of its TaskInfo as the client wrote it; `executor_id` empty for a command task; `statuses` the JSON of
+    a TaskStatus each, one a state; `update_uuid` of the latest update that waits for its acknowledgement; `update_state` the
+    state in the latest update, behind `state` while updates queue up at the agent.
+    """
 
-    def __init__(
-        self,
-        task_id: str,
-        framework: Framework,
-        agent: Agent,
-        role: str,
-        resources: Resources,
-        info: bytes,
-        executor_id: str,
-    ) -> None:
-        self.id = task_id
-        self.framework = framework
-        self.agent = agent
-        self.role = role
-        self.resources = resources
-        self.info = info  # JSON of TaskInfo as the client wrote it
-        self.executor_id = executor_id  # empty for a command task
-        self.state = "TASK_STAGING"
-        self.statuses: list[bytes] = []  # JSON of TaskStatus each, one a state
-        self.update_uuid = b""  # of the latest update that waits for its acknowledgement
-        self.update_state = ""  # the state in the latest update; behind `state` while updates queue up at the agent
+    # The collector doesn't track tasks, there are too many: whoever forgets a framework empties its tasks (`Framework.forget`).
+    id: str
+    framework: Framework
+    agent: Agent
+    role: str
+    resources: Resources
+    info: bytes
+    executor_id: str
+    state: str = "TASK_STAGING"
+    statuses: list[bytes] = []
+    update_uuid: bytes = b""
+    update_state: str = ""
 
 
-class Offer:
+class Offer(msgspec.Struct, gc=False, eq=False):
     """Resources of one agent, promised to one framework in one role until it answers."""
 
-    __slots__ = ("agent", "framework", "id", "offered_at", "resources", "role")
-
-    def __init__(
-        self, offer_id: str, framework: Framework, agent: Agent, role: str, resources: Resources, offered_at: float
-    ) -> None:
-        self.id = offer_id
-        self.framework = framework
-        self.agent = agent
-        self.role = role
-        self.resources = resources
-        self.offered_at = offered_at
+    id: str
+    framework: Framework
+    agent: Agent
+    role: str
+    resources: Resources
+    offered_at: float
 
 
 class Executor:
@@ -152,6 +129,11 @@ class Framework:
         self.counters: dict[str, int] = {}  # for the per-framework metrics, keyed by the metric's tail
         self.decisions: deque[Decision] = deque(maxlen=DECISIONS_MAX)  # what kept its work waiting, oldest first
         self.offer_constraints: scheduler.OfferConstraints | None = None
+
+    def forget(self) -> None:
+        """Let go of what it had, once nobody asks for it any more."""
+        self.completed_tasks.clear()
+        self.unreachable_tasks.clear()
         self.demand: Resources | None = None  # what its scheduler last asked for by REQUEST; only "why" reads it
 
 

@@ -82,7 +82,9 @@ def decode_status(status: bytes) -> mesos.TaskStatus | None:
 def keep_status(task: Task, state: str, status: bytes) -> None:
     """Remember `status`: one a state, the last entry replaced when the state repeats."""
     statuses = task.statuses
-    if statuses and task.update_state == state:
+    if not statuses:
+        task.statuses = [status]  # a list of exactly one: most tasks that run have no more
+    elif task.update_state == state:
         statuses[-1] = status
     else:
         statuses.append(status)

@@ -20,6 +20,7 @@ from merismos.protocol import link
 
 if TYPE_CHECKING:
     from merismos.core.master.state import Agent, Executor, Framework, Master, Task
+    from merismos.protocol.thin import ThinCall
 
 _ENDS: Final = frozenset(
     {"TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR", "TASK_LOST", "TASK_DROPPED", "TASK_GONE"}
@@ -31,6 +32,8 @@ MOVES: Final = {
     "TASK_RUNNING": _ENDS | {"TASK_RUNNING", "TASK_KILLING"},
     "TASK_KILLING": _ENDS | {"TASK_KILLING"},
 }
+_ACKNOWLEDGED: Final = "master/messages_status_update_acknowledgement"
+_ACKNOWLEDGED_WELL: Final = "master/valid_status_update_acknowledgements"
 _NOWHERE: Final[frozenset[str]] = frozenset()
 
 
@@ -97,21 +100,20 @@ def _move(master: Master, task: Task, state: str, now: float) -> bool:
     return True
 
 
-def on_acknowledge(
-    master: Master, framework: Framework, agent_id: str, task_id: str, uuid: bytes, request: int
-) -> None:
+def on_acknowledge(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001
     """A scheduler has seen an update: tell the agent, and forget the task if that was its last."""
+    acknowledge = call.acknowledge
+    assert acknowledge is not None
     effects, metrics = master.effects, master.metrics
-    name = "master/messages_status_update_acknowledgement"
-    metrics[name] = metrics.get(name, 0) + 1
+    metrics[_ACKNOWLEDGED] = metrics.get(_ACKNOWLEDGED, 0) + 1
     effects.append(Respond(request, 202))
-    agent = master.agents.get(agent_id)
+    task_id, uuid = acknowledge.task_id.value, acknowledge.uuid
+    agent = master.agents.get(acknowledge.agent_id.value)
     task = framework.tasks.get(task_id)
     if agent is None or agent.link is None or (task is not None and task.agent is not agent):
         counters.count(master, "master/invalid_status_update_acknowledgements")
         return
-    name = "master/valid_status_update_acknowledgements"
-    metrics[name] = metrics.get(name, 0) + 1
+    metrics[_ACKNOWLEDGED_WELL] = metrics.get(_ACKNOWLEDGED_WELL, 0) + 1
     effects.append(SendToAgent(agent.link, link.AcknowledgeStatus(framework.id, task_id, uuid)))
     if task is not None and task.update_uuid == uuid:
         task.update_uuid = b""

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from merismos.core.master.state import Agent, Framework
     from merismos.protocol.thin import ThinExecutorInfo, ThinTaskInfo
 
+NO_RESOURCES: Final = "Task uses no resources"
 _REMEMBERED_MAX: Final = 8192
 _REMEMBERED_BYTES_MAX: Final = 2048
 
@@ -51,7 +52,7 @@ def _judge(raw: bytes) -> Demand:
         return Demand(EMPTY, "", decoded.message)
     resources, roles = decoded.resources, decoded.allocation_roles
     if not resources:
-        return Demand(EMPTY, "", "Task uses no resources")
+        return Demand(EMPTY, "", NO_RESOURCES)
     if len(roles) > 1:
         named = ", ".join(roles)
         return Demand(
@@ -71,7 +72,7 @@ def _judge(raw: bytes) -> Demand:
 _remembered = lru_cache(maxsize=_REMEMBERED_MAX)(_judge)
 
 
-def fault_of_task(view: ThinTaskInfo, framework: Framework, agent: Agent, role: str, demand: Demand) -> str | None:
+def fault_of_task(view: ThinTaskInfo, framework: Framework, agent: Agent, demand: Demand) -> str | None:
     """Return why a task can't be launched on `agent`, whatever is left of the offer; None when it can."""
     task_id = view.task_id.value
     fault = validate_id(task_id)
@@ -94,17 +95,17 @@ def fault_of_task(view: ThinTaskInfo, framework: Framework, agent: Agent, role: 
         if fault is not None:
             return f"Task uses invalid health check: {fault}"
     if demand.fault is not None:
-        return _name_role(bytes(view.resources), role, demand.fault)
+        return demand.fault
     if (view.command is None) == (view.executor is None):
         return "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
     return None if view.executor is None else fault_of_executor(view.executor, framework)
 
 
-def _name_role(raw: bytes, role: str, fault: str) -> str:
-    """Mesos prints the resources of a task as allocated to the offer's role, also where the task doesn't say so."""
+def name_role(view: ThinTaskInfo, role: str, fault: str) -> str:
+    """Return `fault` as Mesos words it: it prints the resources of a task as allocated to the offer's role in any case."""
     if not fault.startswith("Resource '"):
         return fault
-    messages = decode_messages(raw)
+    messages = decode_messages(bytes(view.resources))
     if isinstance(messages, Rejection):
         return messages.message
     rejection = decode_protocol(messages, allocation_role=role)
@@ -149,10 +150,8 @@ def fault_of_executor(executor: ThinExecutorInfo, framework: Framework) -> str |
     return None
 
 
-def fault_of_size(total: Resources, role: str, available: Resources, offered_role: str) -> str | None:
-    """Return that `total`, allocated to `role`, doesn't fit into what is left of the offer, None when it does."""
-    if (not role or role == offered_role) and available.contains(total):
-        return None
+def fault_of_size(total: Resources, role: str, available: Resources, offered_role: str) -> str:
+    """Return that `total`, allocated to `role`, doesn't fit into what is left of the offer."""
     wanted = format_resources(total, allocation_role=role or offered_role)
     left = format_resources(available, allocation_role=offered_role)
     return f"Total resources {wanted} required by task and its executor is more than available {left}"
