@@ -181,6 +181,29 @@ def test_uris_are_there_when_the_command_starts(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
+def test_what_cannot_be_started_fails_with_the_reason_and_the_agent_goes_on(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as agent:
+            agent.master.run(
+                task("long", {"value": "true", "environment": {"variables": [{"name": "A", "value": "x" * 200_000}]}})
+            )
+            status = await agent.master.end_of("long")
+            assert status["reason"] == "REASON_CONTAINER_LAUNCH_FAILED"
+            assert status["message"] == "Failed to launch container: Argument list too long"
+            agent.master.run(task("missing", {"shell": False, "value": "/no/such/program", "arguments": ["x"]}))
+            assert (await agent.master.end_of("missing"))["message"] == "Command exited with status 1"
+            assert "No such file or directory" in (agent.sandbox("missing") / "stderr").read_text()
+            executors = tmp_path / "slaves/S0/frameworks/F/executors"
+            (executors / "blocked").write_text("a file where a directory should be")
+            agent.master.run(task("blocked", "true"))
+            status = await agent.master.end_of("blocked")
+            assert "cannot create the sandbox" in status["message"]
+            agent.master.run(task("after", "true"))
+            assert (await agent.master.end_of("after"))["state"] == "TASK_FINISHED"
+
+    asyncio.run(scenario())
+
+
 def test_the_endpoints_show_what_runs_and_its_output(tmp_path: Path) -> None:
     latest = "/frameworks/F/executors/t/runs/latest"
 
@@ -247,5 +270,5 @@ def test_a_flag_that_cannot_be_met_ends_the_start_with_what_to_do(flags: list[st
         return process.returncode, said_bytes.decode()
 
     code, text = asyncio.run(scenario())
-    assert code == 1
+    assert code == 64
     assert said in text

@@ -6,7 +6,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from merismos.core.allocator import Allocator, AllocatorSettings, Grant
 from merismos.model.identity import IdentityKey, identity_of
-from merismos.model.resources import EMPTY, Resources, resources_of, sum_of
+from merismos.model.resources import Resources, resources_of, sum_of
 from unit.allocator.naive import KINDS_PER_SLOT_MAX, Naive, NaiveAgent, NaiveFramework
 from unit.allocator.rig import attributes, constraint, constraints, res
 
@@ -81,7 +81,9 @@ class Allocators(RuleBasedStateMachine):
             naive.active = active
         else:
             self.real.update_framework(framework_id, roles, capabilities, **described)  # type: ignore[arg-type]
-        kept = NaiveFramework(naive.active, {role: role in suppressed for role in roles}, capabilities, rack, minimums, naive.held)
+        kept = NaiveFramework(
+            naive.active, {role: role in suppressed for role in roles}, capabilities, rack, minimums, naive.held
+        )
         self.naive.frameworks[framework_id] = kept
         self._forget_filters_of_gone_slots()
 
@@ -122,7 +124,9 @@ class Allocators(RuleBasedStateMachine):
         self.naive.weights[role] = weight
 
     # agents ----------------------------------------------------------------
-    @rule(total=st.sampled_from(TOTALS), rack=st.sampled_from([None, *RACKS]), used=st.booleans(), pick=st.integers(0, 99))
+    @rule(
+        total=st.sampled_from(TOTALS), rack=st.sampled_from([None, *RACKS]), used=st.booleans(), pick=st.integers(0, 99)
+    )
     def agent_came(self, total: Resources, rack: str | None, used: bool, pick: int) -> None:
         agent_id = f"S{next(self.numbers)}"
         marks = attributes("" if rack is None else f"rack:{rack}")
@@ -139,7 +143,11 @@ class Allocators(RuleBasedStateMachine):
         self.naive.follow_slots()
 
     @precondition(lambda self: self.naive.agents)
-    @rule(pick=st.integers(0, 99), total=st.sampled_from(TOTALS), what=st.sampled_from(["activate", "deactivate", "remove", "update"]))
+    @rule(
+        pick=st.integers(0, 99),
+        total=st.sampled_from(TOTALS),
+        what=st.sampled_from(["activate", "deactivate", "remove", "update"]),
+    )
     def agent_changed(self, pick: int, total: Resources, what: str) -> None:
         agent_id = list(self.naive.agents)[pick % len(self.naive.agents)]
         agent = self.naive.agents[agent_id]
@@ -166,10 +174,7 @@ class Allocators(RuleBasedStateMachine):
         self.now += passed_s
         cluster = self.real._cluster
         before = self.real.next_deadline()
-        if cluster.all_dirty:
-            order = list(cluster.agents)
-        else:
-            order = [agent.id for agent in cluster.dirty]
+        order = list(cluster.agents) if cluster.all_dirty else [agent.id for agent in cluster.dirty]
         grants = self.real.allocate(self.now)
         # Filters that end make their agents dirty in the cycle itself; nobody else may get anything.
         order += [one.agent_id for one in grants] + list(self.naive.agents)

@@ -10,11 +10,13 @@ if TYPE_CHECKING:
     import asyncio
 
 QUIET_S = 15
-UNACKNOWLEDGED_MS = 45_000
 
 
-def notice_dead_peer(transport: asyncio.BaseTransport) -> None:
-    """Let the connection break within about a minute of a peer that vanished without a word."""
+def notice_dead_peer(transport: asyncio.BaseTransport, unread_s: int) -> None:
+    """Let the connection break soon after its peer vanished without a word.
+
+    Units: `unread_s` is how long the peer may leave what was sent unacknowledged, or its full buffers unread.
+    """
     connection = transport.get_extra_info("socket")
     if connection is None:
         return
@@ -23,7 +25,7 @@ def notice_dead_peer(transport: asyncio.BaseTransport) -> None:
         for name, value in (
             ("TCP_KEEPIDLE", QUIET_S),
             ("TCP_KEEPINTVL", QUIET_S),
-            ("TCP_USER_TIMEOUT", UNACKNOWLEDGED_MS),
+            ("TCP_USER_TIMEOUT", unread_s * 1000),
         ):
             option = getattr(socket, name, None)  # not every system has all three
             if option is not None:

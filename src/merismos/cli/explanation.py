@@ -23,24 +23,9 @@ def ask(master: Client, kind: str, name: str, resources: str | None = None) -> E
 
 def lines(explanation: Explanation) -> list[str]:
     """Return the lines that say it."""
-    said = [str(explanation.get("summary") or "The master gives no reason.")]
-    said += [f"  - {_reason(reason)}" for reason in explanation.get("reasons", [])]
-    nearest = _nearest(explanation.get("nearest"))
-    if nearest:
-        said.append(f"  nearest fit: {nearest}")
+    said = [str(explanation.get("summary") or "the master gives no reason")]
+    said += [f"  - {reason['message']}" for reason in explanation.get("reasons", []) if reason.get("message")]
+    nearest = explanation.get("nearest")
+    if isinstance(nearest, dict) and nearest.get("message"):
+        said.append(f"  nearest fit: {nearest['message']}")
     return said
-
-
-def _reason(reason: dict[str, Any]) -> str:
-    count = reason.get("count") or 0
-    text = str(reason.get("message") or reason.get("reason") or "")
-    if count > 1:
-        text += f" ({count} times)"
-    nearest = _nearest(reason.get("nearest"))
-    return f"{text}; nearest fit: {nearest}" if nearest else text
-
-
-def _nearest(nearest: object) -> str:
-    if isinstance(nearest, dict):
-        return str(nearest.get("message") or " ".join(f"{name}={value}" for name, value in nearest.items()))
-    return str(nearest) if nearest else ""

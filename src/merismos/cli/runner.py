@@ -57,11 +57,13 @@ class Runner:
         self._calls: set[asyncio.Task[None]] = set()
         self._done = asyncio.Event()
         self._unfit = asyncio.Event()
+        self._lost = False
         self._signal: int | None = None
         self._failure: CommandError | None = None
         self._started_at = time.monotonic()
         framework.on_offer(self._on_offer)
         framework.on_update(self._on_update)
+        framework.on_subscribed(self._on_subscribed)
         framework.on_disconnected(self._on_disconnected)
 
     async def run(self, wait_s_max: float | None = None) -> int:
@@ -122,10 +124,17 @@ class Runner:
 
     def _on_disconnected(self, reason: str) -> None:
         if self._framework.id:
-            self._reporter.note(f"lost the master: {reason}; trying again")
+            if not self._lost:
+                self._reporter.note(f"lost the master at {reason}; trying again, the task goes on meanwhile")
+            self._lost = True
         elif "answered 503" not in reason or time.monotonic() - self._started_at > SUBSCRIBE_S_MAX:
             todo = "Start a cluster here with: merismos up    or name its master: --master HOST:PORT (or MERISMOS_MASTER)"
             self._fail(f"no master answers at {reason}", todo)
+
+    def _on_subscribed(self, _framework_id: str) -> None:
+        if self._lost:
+            self._reporter.note("the master is back")
+        self._lost = False
 
     def _on_signal(self, number: int) -> None:
         if self._signal is not None or self._offer is None:

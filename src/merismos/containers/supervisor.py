@@ -39,17 +39,22 @@ _CLOSING_S_MAX = 2.0
 _CLOSING_POLL_MS = 5
 _END_S_MAX = 5.0
 _READ_BYTES = 1 << 18
+_CAN_PEEK = hasattr(os, "waitid")
 
 
-def encode_frame(kind: bytes, fields: list[bytes]) -> bytes:
-    """Return one frame.
+def encode_frame(kind: bytes, joined: bytes, count: int) -> bytes:
+    """Return one frame of `count` fields that are joined by NUL already.
 
-    Errors: ValueError where a field holds a NUL.
+    Errors: ValueError where a field holds a NUL itself.
     """
-    body = kind + b"\0".join(fields)
-    if body.count(b"\0") != max(len(fields) - 1, 0):
+    if joined.count(b"\0") != count - 1:
         raise ValueError("a field of a supervisor message holds a NUL byte")
-    return _LENGTH.pack(len(body)) + body
+    return _LENGTH.pack(len(joined) + 1) + kind + joined
+
+
+def encode_reply(kind: bytes, *fields: bytes) -> bytes:
+    """Return one frame of these fields."""
+    return encode_frame(kind, b"\0".join(fields), len(fields))
 
 
 class FrameReader:
@@ -117,8 +122,11 @@ def read_proc(pid: int) -> Proc | None:
 
 
 def read_procs() -> list[Proc]:
-    """Return the process table without zombies."""
-    names = os.listdir("/proc")  # noqa: PTH208 - pathlib's import alone takes longer than this process' start
+    """Return the process table without zombies; empty where there is no /proc."""
+    try:
+        names = os.listdir("/proc")  # noqa: PTH208 - pathlib's import alone takes longer than this process' start
+    except OSError:
+        return []
     return [row for name in names if name.isdigit() and (row := read_proc(int(name))) is not None]
 
 
@@ -205,14 +213,15 @@ class Supervisor:
                 setsigmask=(),
                 setsigdef=_IGNORED_SIGNALS,
             )
-        except OSError as error:
-            code, text = error.errno or errno.EIO, error.strerror or "unknown error"
-            self.out.append(encode_frame(FAILED, [container_id, b"%d" % code, text.encode()]))
+        except (OSError, ValueError) as error:
+            code = getattr(error, "errno", None) or errno.EINVAL
+            text = getattr(error, "strerror", None) or str(error)
+            self.out.append(encode_reply(FAILED, container_id, b"%d" % code, text.encode()))
             return
         container = Container(container_id, pid)
         self.by_id[container_id] = container
         self.by_pid[pid] = container
-        self.out.append(encode_frame(STARTED, [container_id, b"%d" % pid]))
+        self.out.append(encode_reply(STARTED, container_id, b"%d" % pid))
 
     def signal_container(self, container_id: bytes, number: int) -> None:
         """Send a signal to all that belongs to a container; one that still waits never starts."""
@@ -235,7 +244,7 @@ class Supervisor:
             if fields[0] == container_id:
                 self.waiting.remove(fields)
                 text = b"ended before it started"
-                self.out.append(encode_frame(FAILED, [container_id, b"%d" % errno.ECANCELED, text]))
+                self.out.append(encode_reply(FAILED, container_id, b"%d" % errno.ECANCELED, text))
                 return
 
     def members_of(self, container: Container) -> list[int]:
@@ -269,26 +278,33 @@ class Supervisor:
     def reap(self) -> None:
         """Collect every child that has ended; close the containers whose leader did."""
         seen = False
-        while True:
-            try:
-                info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-            except ChildProcessError:
-                break
-            if info is None:
-                break
+        while (ended := self.collect()) is not None:
             seen = True
-            container = self.by_pid.get(info.si_pid)
-            if container is not None:
-                # the zombie still holds the group's number: the signal can't hit a stranger
-                signal_group(container.pid, signal.SIGKILL)
-            _, status = os.waitpid(info.si_pid, 0)
-            self.owner_of.pop(info.si_pid, None)
+            pid, status = ended
+            self.owner_of.pop(pid, None)
+            container = self.by_pid.get(pid)
             if container is not None:
                 container.status = status
                 container.closing_until = time.monotonic() + _CLOSING_S_MAX
                 self.closing[container.container_id] = container
         if seen or self.closing:
             self.close_ended()
+
+    def collect(self) -> tuple[int, int] | None:
+        """Return pid and status of a child that has ended, None where there is none."""
+        try:
+            if not _CAN_PEEK:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+                return (pid, status) if pid else None
+            info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            if info is None:
+                return None
+            if info.si_pid in self.by_pid:
+                # the zombie still holds the group's number: the signal can't hit a stranger
+                signal_group(info.si_pid, signal.SIGKILL)
+            return os.waitpid(info.si_pid, 0)
+        except ChildProcessError:
+            return None
 
     def close_ended(self) -> None:
         """Kill what ended containers left behind; report those of which nothing is left, or whose time is up."""
@@ -316,7 +332,7 @@ class Supervisor:
         del self.closing[container.container_id]
         del self.by_id[container.container_id]
         del self.by_pid[container.pid]
-        self.out.append(encode_frame(EXITED, [container.container_id, b"%d" % (container.status or 0)]))
+        self.out.append(encode_reply(EXITED, container.container_id, b"%d" % (container.status or 0)))
 
     def read_orphans(self) -> list[int]:
         """Return the children that are no container's leader: they re-parented to the subreaper."""

@@ -75,7 +75,10 @@ class SupervisorLink(asyncio.Protocol):
     def spawn(
         self, container_id: str, directory: str, arguments: list[str], argv0: str, environment: list[str]
     ) -> None:
-        """Ask for a process in `directory`, its output appended to `stdout` and `stderr` there."""
+        """Ask for a process in `directory`, its output appended to `stdout` and `stderr` there.
+
+        Errors: ValueError where something holds a NUL or can't be encoded.
+        """
         fields = [
             container_id,
             directory,
@@ -87,11 +90,11 @@ class SupervisorLink(asyncio.Protocol):
             *arguments[1:],
             *environment,
         ]
-        self._send(supervisor.SPAWN, [os.fsencode(field) for field in fields])
+        self._send(supervisor.SPAWN, fields)
 
     def signal(self, container_id: str, number: int) -> None:
         """Send a signal to every process of a container."""
-        self._send(supervisor.SIGNAL, [container_id.encode(), b"%d" % number])
+        self._send(supervisor.SIGNAL, [container_id, str(number)])
 
     async def close(self) -> None:
         """End the supervisor and every container it still has."""
@@ -141,10 +144,11 @@ class SupervisorLink(asyncio.Protocol):
             if row.session in sessions or supervisor.container_id_of(row.pid) in self._pids:
                 supervisor.signal_pid(row.pid, signal.SIGKILL)
 
-    def _send(self, kind: bytes, fields: list[bytes]) -> None:
+    def _send(self, kind: bytes, fields: list[str]) -> None:
+        frame = supervisor.encode_frame(kind, "\0".join(fields).encode("utf-8", "surrogateescape"), len(fields))
         if not self._batch:
             self._turn.at_end(self._flush)
-        self._batch.append(supervisor.encode_frame(kind, fields))
+        self._batch.append(frame)
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, []

@@ -14,18 +14,18 @@ from logging import ERROR, INFO, WARNING
 from pathlib import Path
 
 import structlog
-import uvloop
 
+import merismos
 from merismos.adapters.agent_http.server import AgentHttp
 from merismos.adapters.linux import detection
 from merismos.containers.fetcher import Fetcher
 from merismos.containers.native import NativeContainerizer
-from merismos.containers.sandbox import Sandboxes, replace_file
+from merismos.containers.sandbox import Sandboxes
 from merismos.core.agent import effects, events
 from merismos.core.agent.machine import AgentMachine
 from merismos.core.agent.state import AgentSettings
 from merismos.core.kernel import Effect, Event
-from merismos.core.master.views.values import WIRE_VERSION
+from merismos.daemons import process
 from merismos.daemons.agent_link import AgentLinks
 from merismos.daemons.agent_settings import EFFECTIVE, build_settings, parse_master, parse_work_dir
 from merismos.shell import flag_tables
@@ -36,7 +36,6 @@ from merismos.shell.turn import Turn
 
 _LEVELS = {"info": INFO, "notice": INFO, "warning": WARNING, "err": ERROR}
 _CLOCK_S = 60.0
-USAGE_ERROR = 1
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - Mesos' default; --ip chooses one
 
 
@@ -98,11 +97,12 @@ class AgentProcess:
             events.Started(secrets.randbits(64), time.time() - time.monotonic(), tuple(self.sandboxes.find_old()))
         )
         self.post(events.MasterDetected(parse_master(self.flags)))
-        clock = loop.create_task(self._follow_clock())
+        watches = [loop.create_task(self._follow_clock()), loop.create_task(self._watch_disk())]
         try:
             return await self.ended
         finally:
-            clock.cancel()
+            for watch in watches:
+                watch.cancel()
             self.links.end()
             await self.containers.close()
             await self.fetcher.close()
@@ -113,6 +113,12 @@ class AgentProcess:
         while True:
             await asyncio.sleep(_CLOCK_S)
             self.post(events.WallClockSet(time.time() - time.monotonic()))
+
+    async def _watch_disk(self) -> None:
+        while True:
+            used = await asyncio.to_thread(detection.disk_used, self.settings.work_dir)
+            self.post(events.DiskMeasured(used))
+            await asyncio.sleep(self.flags.seconds("disk_watch_interval"))
 
     def _remove_sandbox(self, effect: effects.RemoveSandbox) -> None:
         asyncio.get_running_loop().run_in_executor(None, self.sandboxes.remove, effect.directory)
@@ -128,28 +134,24 @@ class AgentProcess:
     def _on_fault(self, event: Event, error: Exception) -> None:
         self.log.error("our bug; exiting", while_handling=type(event).__name__, exc_info=error)
         if not self.ended.done():
-            self.ended.set_exception(error)
+            self.ended.set_result(process.EXIT_FAULT)
 
 
-def configure_log(flags: Flags) -> structlog.typing.FilteringBoundLogger:
-    """Set up the log as the flags say.
+def configure_log(flags: Flags) -> None:
+    """Set up the log as the flags say, and tell what they lack.
 
-    Errors: FlagError for a level or file that can't be had.
+    Errors: FlagError for a level that isn't known; OSError where the file can't be had.
     """
-    file = flags.text("log_dir")
+    directory = flags.text("log_dir")
+    if directory is not None:
+        Path(directory).mkdir(parents=True, exist_ok=True)
+    file = None if directory is None else Path(directory, "merismos-agent.log")
     try:
-        if file is not None:
-            Path(file).mkdir(parents=True, exist_ok=True)
-        configure(
-            flags.text("logging_level") or "INFO",
-            os.environ,
-            quiet=flags.on("quiet"),
-            file=None if file is None else Path(file, "mesos-agent.log"),
-        )
-    except (OSError, ValueError) as error:
-        raise FlagError(f"--logging_level or --log_dir: {error}") from error
-    log: structlog.typing.FilteringBoundLogger = structlog.get_logger()
-    return log
+        configure(flags.text("logging_level") or "INFO", os.environ, quiet=flags.on("quiet"), file=file)
+    except ValueError as error:
+        raise FlagError(f"--logging_level: {error}") from error
+    for warning in flags.warnings:
+        structlog.get_logger().warning(warning)
 
 
 def listen(flags: Flags) -> tuple[socket.socket, str]:
@@ -163,42 +165,29 @@ def listen(flags: Flags) -> tuple[socket.socket, str]:
         listener = socket.create_server((given or EVERY_ADDRESS, port))
     except OSError as error:
         raise FlagError(f"cannot listen on {given or EVERY_ADDRESS}:{port}: {error}; choose another --port") from error
-    return listener, detection.detect_ip() if given in {None, EVERY_ADDRESS} else str(given)
-
-
-def prepare(flags: Flags, ip: str, port: int) -> AgentSettings:
-    """Return the settings, with the work directory made and the port written down.
-
-    Errors: FlagError where a directory or file can't be had.
-    """
-    settings = build_settings(flags, ip, port)
-    port_file = flags.text("port_file")
-    try:
-        Path(settings.work_dir).mkdir(parents=True, exist_ok=True)
-        if port_file is not None:
-            replace_file(Path(port_file), f"{port}\n".encode())
-    except OSError as error:
-        raise FlagError(f"--work_dir or --port_file: {error}") from error
-    return settings
+    return listener, process.outward_ip() if given in {None, EVERY_ADDRESS} else str(given)
 
 
 async def serve(flags: Flags) -> int:
     """Run an agent with these flags; return its exit code.
 
-    Errors: FlagError for flags that can't be met.
+    Errors: FlagError for flags that can't be met; OSError where a directory or file can't be had.
     """
-    log = configure_log(flags)
-    for warning in flags.warnings:
-        log.warning(warning)
     listener, ip = listen(flags)
     port = listener.getsockname()[1]
-    settings = prepare(flags, ip, port)
-    log.info("listening", ip=ip, port=port, work_dir=settings.work_dir)
-    return await AgentProcess(flags, settings).run(listener)
+    hostname = flags.text("hostname") or (await process.hostname_of(ip) if flags.on("hostname_lookup") else ip)
+    settings = build_settings(flags, hostname, ip, port)
+    Path(settings.work_dir).mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, before anybody is served
+    agent = AgentProcess(flags, settings)
+    process.tune_collector()
+    process.announce("agent", ip, port, flags.text("port_file"))
+    structlog.get_logger().info("listening", ip=ip, port=port, work_dir=settings.work_dir)
+    return await agent.run(listener)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run an agent from the command line; return the exit code."""
+    """Run the `mesos-agent` command; return its exit code."""
+    process.refuse_optimisation()
     given = sys.argv[1:] if arguments is None else list(arguments)
     try:
         flags = parse(flag_tables.AGENT, given, os.environ, effective=EFFECTIVE)
@@ -206,14 +195,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.write(usage("mesos-agent", flag_tables.AGENT))
             return 0
         if flags.on("version"):
-            sys.stdout.write(f"merismos agent, speaking Mesos {WIRE_VERSION}\n")
+            sys.stdout.write(f"merismos {merismos.__version__}\n")
             return 0
         parse_master(flags)
         parse_work_dir(flags)
-        return uvloop.run(serve(flags))
-    except FlagError as error:
+        configure_log(flags)
+        return process.run(serve(flags))
+    except (FlagError, OSError) as error:
         sys.stderr.write(f"mesos-agent: {error}\n")
-        return USAGE_ERROR
+        return process.EXIT_USAGE if isinstance(error, FlagError) else 1
 
 
 if __name__ == "__main__":

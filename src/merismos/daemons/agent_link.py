@@ -84,7 +84,7 @@ class AgentLinks:
             )
         except LinkRefused as refused:
             self._post(events.LinkClosed(effect.link, refused.reason))
-            if refused.location and refused.location != effect.address:
+            if refused.location.rpartition(":")[2].isdigit() and refused.location != effect.address:
                 self._post(events.MasterDetected(refused.location))
             elif effect.address != self._configured:
                 self._post(events.MasterDetected(self._configured))

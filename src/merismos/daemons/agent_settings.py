@@ -32,7 +32,9 @@ EFFECTIVE = frozenset(
         "executor_shutdown_grace_period",
         "fetcher_stall_timeout",
         "frameworks_home",
+        "disk_watch_interval",
         "gc_delay",
+        "gc_disk_headroom",
         "help",
         "hostname",
         "hostname_lookup",
@@ -86,13 +88,12 @@ def detect_resources(flags: Flags, work_dir: str) -> Resources:
     return given + found
 
 
-def build_settings(flags: Flags, ip: str, port: int) -> AgentSettings:
+def build_settings(flags: Flags, hostname: str, ip: str, port: int) -> AgentSettings:
     """Return the settings of an agent that listens at `ip`:`port`."""
     work_dir = parse_work_dir(flags)
     attributes = parse_attributes(flags.text("attributes") or "")
     if isinstance(attributes, Rejection):
         raise FlagError(f"--attributes: {attributes.message}")
-    hostname = flags.text("hostname") or (detection.detect_hostname(ip) if flags.on("hostname_lookup") else ip)
     advertised_ip = flags.text("advertise_ip") or ip
     advertised_port = flags.whole("advertise_port") if flags.given("advertise_port") else port
     info = mesos.AgentInfo(
@@ -115,6 +116,7 @@ def build_settings(flags: Flags, ip: str, port: int) -> AgentSettings:
         kill_grace_text=format_duration(flags.seconds("executor_shutdown_grace_period")),
         recovery_timeout_text=format_duration(flags.seconds("recovery_timeout")),
         gc_delay_s=flags.seconds("gc_delay"),
+        gc_disk_headroom=flags.real("gc_disk_headroom"),
         completed_executors_max=flags.whole("max_completed_executors_per_framework"),
     )
 
@@ -128,4 +130,7 @@ def executor_environment(flags: Flags) -> list[str]:
         variables = msgspec.json.decode(text, type=dict[str, str])
     except msgspec.DecodeError as error:
         raise FlagError(f"--executor_environment_variables is no JSON object of strings: {error}") from error
+    for name, value in variables.items():
+        if not name or "=" in name or "\0" in name + value:
+            raise FlagError(f"--executor_environment_variables: '{name}' can't be a variable, or its value holds a NUL")
     return [f"{name}={value}" for name, value in variables.items()]

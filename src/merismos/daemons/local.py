@@ -14,6 +14,7 @@ import fcntl
 import json
 import os
 import signal
+import socket
 import sys
 import tempfile
 import time
@@ -38,6 +39,7 @@ _POLL_S: Final = 0.02
 _AGENT_STOP_S_MAX: Final = 5.0
 _MASTER_STOP_S_MAX: Final = 3.0
 _RESTART_S: Final = 0.2
+_RETRY_MS: Final = 50  # an agent may be there before its master
 _PORTS_FROM, _PORTS_TO = 31000, 32000
 
 
@@ -57,7 +59,6 @@ class LocalMachines:
         self.stopping = asyncio.Event()
         self.resources = resources
         self._master_port = master_port
-        self._failure: str | None = None
         self._children: list[Child] = []
 
     @property
@@ -73,9 +74,11 @@ class LocalMachines:
         (self.work_dir / "logs").mkdir()
         try:
             async with asyncio.timeout(READY_S_MAX):
-                self._master_port = await self._child("master", f"--port={self._master_port}").start()
-                agents = [self._agent(number) for number in range(1, self.agents + 1)]
-                await asyncio.gather(*(agent.start() for agent in agents))
+                self._master_port = self._master_port or free_port()
+                self._child("master", f"--port={self._master_port}")
+                for number in range(1, self.agents + 1):
+                    self._agent(number)
+                await asyncio.gather(*(child.start() for child in self._children))
                 await self._all_registered()
         except StartError as error:
             raise ClusterError(self._explained(str(error))) from error
@@ -89,13 +92,16 @@ class LocalMachines:
 
         Errors: ClusterError when one of them won't stay up.
         """
+        stopping = asyncio.create_task(self.stopping.wait())
         watching = [asyncio.create_task(self._watch(child)) for child in self._children]
-        await self.stopping.wait()
-        for task in watching:
-            task.cancel()
-        await asyncio.gather(*watching, return_exceptions=True)
-        if self._failure is not None:
-            raise ClusterError(self._failure)
+        try:
+            done, _ = await asyncio.wait({stopping, *watching}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+        finally:
+            for task in (stopping, *watching):
+                task.cancel()
+            await asyncio.gather(stopping, *watching, return_exceptions=True)
 
     async def close(self) -> None:
         """End every process, the agents first."""
@@ -125,6 +131,7 @@ class LocalMachines:
             f"--master={self.master}",
             f"--resources={resources}",
             f"--attributes=rack:r{number}",
+            f"--registration_backoff_factor={_RETRY_MS}ms",
         )
 
     async def _all_registered(self) -> None:
@@ -145,12 +152,10 @@ class LocalMachines:
             now = time.monotonic()
             restarts = [at for at in restarts if now - at < RESTARTS_WINDOW_S]
             if len(restarts) >= RESTARTS_MAX:
-                self._failure = (
+                raise ClusterError(
                     f"{child.name} ended {RESTARTS_MAX + 1} times within {RESTARTS_WINDOW_S:g} s, the last time with code "
                     f"{code}. Its last words:\n{child.last_words()}"
                 )
-                self.stopping.set()
-                return
             local_text.say(f"{child.name} ended with code {code}; starting it again")
             restarts.append(now)
             await asyncio.sleep(_RESTART_S * len(restarts))
@@ -181,6 +186,13 @@ def share_of_machine(number: int, agents: int, folder: str) -> str:
     first = _PORTS_FROM + (number - 1) * width
     mem, disk = detection.detect_mem_mb() // agents, detection.detect_disk_mb(folder) // agents
     return f"cpus:{detection.detect_cpus()};mem:{mem};disk:{disk};ports:[{first}-{first + width - 1}]"
+
+
+def free_port() -> int:
+    """Return a port that nobody uses now."""
+    with socket.create_server((IP, 0)) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def take_lock() -> int:

@@ -35,7 +35,7 @@ from merismos.core.master import effects, events
 from merismos.core.master.machine import MasterMachine
 from merismos.core.master.views.v0 import Reads
 from merismos.daemons import process
-from merismos.daemons.master_flags import EFFECTIVE, config_of
+from merismos.daemons.master_flags import EFFECTIVE, IN_MEMORY, config_of, warnings_of
 from merismos.ports.registry import RegistryError, RegistryStore
 from merismos.protocol.link import Hello
 from merismos.shell import logging
@@ -43,6 +43,7 @@ from merismos.shell.driver import Driver, Performer
 from merismos.shell.flag_tables import MASTER
 from merismos.shell.flags import FlagError, Flags, parse, usage
 from merismos.shell.metrics_system import system_metrics
+from merismos.shell.timings import TimedMachine, Timings
 from merismos.shell.turn import Turn
 from merismos.shell.wheel import Wheel
 
@@ -78,10 +79,14 @@ class MasterDaemon:
         self._wheel = Wheel(loop)
         self._gate = Gate()
         self._exchange = Exchange()
-        self._links = LinkServer(self._post, turn)
+        self._links = LinkServer(self.post, turn)
         self._links.on_closed = lambda peer, reason: log.info("a link closed", peer=peer, reason=reason)
         schedulers = SchedulerEndpoint(self._gate, self._exchange)
         reads = Reads(self.machine.master, flags.printed())
+        self._stores = Timings("registrar/state_store_ms")
+        allocations = Timings("allocator/mesos/allocation_run_ms")
+        reads.timings = lambda: {**allocations.metrics(), **self._stores.metrics()}
+        timed = TimedMachine(self.machine, lambda: self.machine.master.allocator.runs, allocations)
         files = Files()
         if log_file is not None:
             files.attach("/master/log", log_file)
@@ -89,10 +94,11 @@ class MasterDaemon:
         pages = Path(merismos.__file__).parent / "web" / "static"
         endpoints = MasterEndpoints(self._gate, reads, operators, schedulers, files, pages, system_metrics)
         self._server = HttpServer(application(Router(endpoints.table(), "/master")), schedulers, turn, self._wheel)
-        self._driver = Driver(self.machine, self._performers(), loop, turn, on_fault=self._fault)
+        self._performers = self._table()
+        self._driver = Driver(timed, self._performers, loop, turn, on_fault=self._fault)
         for endpoint in (self._exchange, schedulers, operators):
             endpoint.post = self._driver.post
-        self._wall_offset_s = 0.0
+        self.wall_offset_s = 0.0
         self._clock_timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> int:
@@ -107,13 +113,13 @@ class MasterDaemon:
         epoch = await self._new_epoch(entries)
         master_id = str(uuid.uuid4())
         advertised = flags.whole("advertise_port") if flags.given("advertise_port") else port
-        self._wall_offset_s = _wall_offset_s()
+        self.wall_offset_s = _wall_offset_s()
         self._links.hello = Hello(epoch=epoch, master_id=master_id)
-        self._post(
+        self.post(
             events.Started(
                 master_id,
                 secrets.randbits(64),
-                self._wall_offset_s,
+                self.wall_offset_s,
                 epoch,
                 place.ip,
                 advertised,
@@ -123,7 +129,7 @@ class MasterDaemon:
         )
         self._server.links = self._links.accept
         self._gate.recovered = True
-        self._clock_timer = asyncio.get_running_loop().call_later(CLOCK_CHECK_S, self._check_clock)
+        self._clock_timer = asyncio.get_running_loop().call_later(CLOCK_CHECK_S, self.check_clock)
         log.info(
             "leading",
             url=f"http://{place.ip}:{advertised}",
@@ -155,7 +161,7 @@ class MasterDaemon:
         self._wheel.close()
         await self._registry.close()
 
-    def _performers(self) -> Mapping[type[Effect], Performer]:
+    def _table(self) -> Mapping[type[Effect], Performer]:
         exchange = self._exchange
         return {
             effects.Respond: exchange.respond,
@@ -173,14 +179,20 @@ class MasterDaemon:
             effects.Exit: self._exit,
         }
 
-    def _post(self, event: Event) -> None:
+    def perform(self, effect: Effect) -> None:
+        """Perform an effect, as if the machine had asked for it."""
+        self._performers[type(effect)](effect)
+
+    def post(self, event: Event) -> None:
+        """Let the machine handle an event."""
         self._driver.post(event)
 
     def _store(self, effect: effects.StoreRegistry) -> None:
-        sequence = effect.sequence
+        sequence, began_at = effect.sequence, time.monotonic()
 
         def done(error: RegistryError | None) -> None:
-            self._post(events.RegistryStored(sequence) if error is None else events.RegistryLost(sequence, str(error)))
+            self._stores.add(time.monotonic() - began_at)
+            self.post(events.RegistryStored(sequence) if error is None else events.RegistryLost(sequence, str(error)))
 
         self._registry.store(effect.changes, done)
 
@@ -204,13 +216,13 @@ class MasterDaemon:
             raise error
         return epoch
 
-    def _check_clock(self) -> None:
+    def check_clock(self) -> None:
         """Tell the core when the wall clock was moved."""
         offset_s = _wall_offset_s()
-        if abs(offset_s - self._wall_offset_s) > CLOCK_DRIFT_S_MAX:
-            self._wall_offset_s = offset_s
-            self._post(events.WallClockSet(offset_s))
-        self._clock_timer = asyncio.get_running_loop().call_later(CLOCK_CHECK_S, self._check_clock)
+        if abs(offset_s - self.wall_offset_s) > CLOCK_DRIFT_S_MAX:
+            self.wall_offset_s = offset_s
+            self.post(events.WallClockSet(offset_s))
+        self._clock_timer = asyncio.get_running_loop().call_later(CLOCK_CHECK_S, self.check_clock)
 
     def _set_logging_level(self, verbosity: int, duration_s: float) -> None:
         usual = logging.LEVELS[self._flags.text("logging_level") or "INFO"]
@@ -245,14 +257,11 @@ async def _place_of(flags: Flags) -> Place:
 def registry_of(flags: Flags) -> RegistryStore:
     """Return the store that `--registry` names.
 
-    Errors: FlagError; OSError for a work_dir that can't be made.
+    Errors: OSError for a work_dir that can't be made.
     """
-    kind = flags.text("registry")
-    if kind == "in_memory":
-        return MemoryRegistry()
     work_dir = flags.text("work_dir")
-    if work_dir is None:
-        raise FlagError("--work_dir=PATH is needed, for the registry; --registry=in_memory does without, and forgets")
+    if flags.text("registry") == IN_MEMORY or work_dir is None:
+        return MemoryRegistry()
     path = Path(work_dir)
     path.mkdir(parents=True, exist_ok=True)
     return SqliteRegistry(path / REGISTRY_FILE)
@@ -289,16 +298,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if flags.on("version"):
             sys.stdout.write(f"merismos {merismos.__version__}\n")
             return 0
+        config_of(flags)  # complains before anything is touched
         log_file = _log_file(flags)
         logging.configure(flags.text("logging_level") or "INFO", os.environ, quiet=flags.on("quiet"), file=log_file)
-        for warning in flags.warnings:
+        for warning in (*flags.warnings, *warnings_of(flags)):
             log.warning(warning)
         process.raise_file_limit()
         external = flags.text("external_log_file")
         return process.run(run_master(flags, log_file=log_file or (Path(external) if external else None)))
-    except (FlagError, RegistryError, OSError, ValueError) as error:
+    except (FlagError, RegistryError, OSError) as error:
         sys.stderr.write(f"mesos-master: {error}\n")
-        return process.EXIT_USAGE if isinstance(error, (FlagError, ValueError)) else 1
+        return process.EXIT_USAGE if isinstance(error, FlagError) else 1
 
 
 def _log_file(flags: Flags) -> Path | None:

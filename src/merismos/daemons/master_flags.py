@@ -7,6 +7,7 @@ from typing import Final
 
 from merismos.core.master.state import Config
 from merismos.shell.flags import FlagError, Flags
+from merismos.shell.logging import LEVELS
 
 EFFECTIVE: Final = frozenset(
     {
@@ -45,7 +46,9 @@ EFFECTIVE: Final = frozenset(
         "work_dir",
     }
 )
-REGISTRIES: Final = ("sqlite", "in_memory", "replicated_log")
+IN_MEMORY: Final = "in_memory"
+REPLICATED_LOG: Final = "replicated_log"
+REGISTRIES: Final = ("sqlite", IN_MEMORY, REPLICATED_LOG)
 SORTERS: Final = ("drf", "random")
 PORT_MAX: Final = 65535
 
@@ -78,10 +81,20 @@ def config_of(flags: Flags) -> Config:
     return config
 
 
+def warnings_of(flags: Flags) -> list[str]:
+    """Return what the log shall say about values that mean something else here."""
+    if flags.text("registry") == REPLICATED_LOG:
+        return ["--registry=replicated_log means sqlite here: one file under --work_dir"]
+    return []
+
+
 def _check(flags: Flags) -> None:
     if flags.given("zk"):
         raise FlagError("--zk: this version elects no leader by ZooKeeper yet; leave it out to run a single master")
     _one_of(flags, "registry", REGISTRIES)
+    if flags.text("registry") != IN_MEMORY and not flags.given("work_dir"):
+        raise FlagError("--work_dir=PATH is needed, for the registry; --registry=in_memory does without, and forgets")
+    _one_of(flags, "logging_level", tuple(LEVELS))
     _one_of(flags, "role_sorter", SORTERS)
     _one_of(flags, "framework_sorter", SORTERS)
     if not 0 <= flags.whole("port") <= PORT_MAX:

@@ -17,7 +17,7 @@ import msgspec
 
 EXIT_FAULT = 70  # EX_SOFTWARE: a bug of ours; the supervisor starts us again
 EXIT_USAGE = 64  # EX_USAGE
-GC_THRESHOLDS = (5_000, 10, 1_000)  # small young collections (0.2 ms), and full ones (100 ms and more) nearly never
+GC_THRESHOLDS = (2_000, 10, 5_000)  # young collections stay short, full ones (100 ms and more) nearly never come
 LOOKUP_LIMIT_S = 2.0
 T = TypeVar("T")
 

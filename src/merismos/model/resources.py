@@ -58,6 +58,10 @@ class Resources(msgspec.Struct, gc=False, eq=False, repr_omit_defaults=True):
     def __eq__(self, other: object) -> bool:
         return self is other or (isinstance(other, Resources) and self.amounts == other.amounts)
 
+    def __ne__(self, other: object) -> bool:
+        # A Struct brings its own, which knows nothing of the `__eq__` above.
+        return not self == other
+
     def __hash__(self) -> int:
         return hash(frozenset(self.amounts.items()))
 

@@ -63,6 +63,7 @@ class Connection:
         self._timeout_s = timeout_s
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._turn = asyncio.Lock()
+        self._abandoned = False
 
     async def ask(
         self, method: str, target: str, *, body: bytes = b"", headers: dict[str, str] | None = None
@@ -74,7 +75,7 @@ class Connection:
                 async with asyncio.timeout(self._timeout_s):
                     return await self._ask(request)
             except BaseException:
-                self.abandon()
+                self._drop()
                 raise
 
     async def open_stream(self, target: str, *, body: bytes, headers: dict[str, str]) -> Stream:
@@ -92,10 +93,9 @@ class Connection:
         return Stream(reader, answer, first)
 
     def abandon(self) -> None:
-        """Close at once, whatever is under way."""
-        if self._streams is not None:
-            self._streams[1].transport.abort()
-            self._streams = None
+        """Close at once and for good, whatever is under way."""
+        self._abandoned = True
+        self._drop()
 
     async def close(self) -> None:
         """Close, after what was written has gone out."""
@@ -110,7 +110,15 @@ class Connection:
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is None:
             self._streams = await asyncio.open_connection(self.address.host, self.address.port)
+            if self._abandoned:
+                self._drop()
+                raise ConnectionAbortedError(f"the connection to {self.address} was given up while it opened")
         return self._streams
+
+    def _drop(self) -> None:
+        if self._streams is not None:
+            self._streams[1].transport.abort()
+            self._streams = None
 
     async def _ask(self, request: bytes) -> Answer:
         reused = self._streams is not None
@@ -118,13 +126,13 @@ class Connection:
         try:
             body = await self._exchange(request, answer)
         except (ConnectionError, BrokenAnswerError):
-            if not reused or answer.status:
+            if not reused or answer.status or self._abandoned:
                 raise
-            self.abandon()
+            self._drop()
             answer = AnswerReader()
             body = await self._exchange(request, answer)
         if not answer.reusable:
-            self.abandon()
+            self._drop()
         return Answer(answer.status, answer.headers, body)
 
     async def _exchange(self, request: bytes, answer: AnswerReader) -> bytes:

@@ -29,5 +29,11 @@ class Turn:
 
     def _run(self) -> None:
         asked, self._asked = self._asked, []
-        for work in asked:
-            work()
+        work = iter(asked)
+        try:
+            for one in work:
+                one()
+        finally:
+            # what one piece of work raises goes to the loop's log; those behind it must still run, or their connections hang
+            for rest in work:
+                self.at_end(rest)

@@ -242,7 +242,7 @@ class Replay:
         offer = self.scheduler.offer()
         self.has_seen_offers = True
         self.translation.setdefault(recorded["agent_id"]["value"], offer["agent_id"]["value"])
-        self.live[offer["id"]["value"]] = offer
+        self.translation[recorded["id"]["value"]] = offer["id"]["value"]
         # What is offered is compared; the order in which resources are listed is the master's own.
         for one in (recorded, offer):
             one["resources"].sort(key=lambda resource: str(resource["name"]))

@@ -6,7 +6,7 @@ import pytest
 
 from merismos.core.agent import effects, events
 from merismos.protocol import link
-from unit.agent.rig import Rig, framework_info, task
+from unit.agent.rig import Rig, framework_info, seconds, task
 
 
 def test_an_agent_opens_a_link_to_the_first_master_at_once_and_asks_for_an_id() -> None:
@@ -214,6 +214,29 @@ def test_an_agent_without_tasks_or_master_stops_at_once() -> None:
     rig = Rig()
     rig.handle(events.StopRequested("SIGINT"))
     assert rig.of(effects.Exit)
+
+
+def test_an_agent_that_is_told_twice_to_stop_waits_for_no_grace() -> None:
+    rig = Rig.registered(kill_grace_s=30.0)
+    rig.run(task("t"))
+    rig.launched("t")
+    rig.acknowledge_all()
+    rig.handle(events.StopRequested("SIGINT"))
+    rig.advance(1.0)
+    assert [effect.signal for effect in rig.of(effects.SignalContainer)] == [15]
+    rig.handle(events.StopRequested("SIGINT"))
+    rig.advance(0.1)
+    assert [effect.signal for effect in rig.of(effects.SignalContainer)] == [15, 9]
+
+
+def test_a_long_grace_of_a_task_does_not_hold_the_agent_back() -> None:
+    rig = Rig.registered(kill_grace_s=5.0)
+    rig.run(task("t", kill_policy={"grace_period": seconds(3600)}))
+    rig.launched("t")
+    rig.acknowledge_all()
+    rig.handle(events.StopRequested("SIGTERM"))
+    rig.advance(5.1)
+    assert [effect.signal for effect in rig.of(effects.SignalContainer)] == [15, 9]
 
 
 def test_no_task_is_taken_while_the_agent_stops() -> None:

@@ -416,6 +416,15 @@ def test_a_task_that_finished_as_it_was_killed_is_killed() -> None:
     assert rig.updates()[-1]["state"] == "TASK_KILLED"
 
 
+def test_the_kill_of_a_task_whose_end_was_acknowledged_changes_nothing() -> None:
+    rig = running_rig()
+    rig.exited("t", 0)
+    assert rig.acknowledge_all() == ["TASK_FINISHED"]
+    rig.take()
+    kill(rig)
+    assert rig.updates() == []
+
+
 def test_the_kill_of_a_task_that_is_not_here_is_answered() -> None:
     rig = Rig.registered()
     kill(rig, "nobody")
@@ -503,13 +512,40 @@ def test_a_sandbox_is_removed_when_it_was_kept_long_enough() -> None:
     assert [effect.directory for effect in rig.of(effects.RemoveSandbox)] == [directory]
 
 
+def removed(rig: Rig) -> list[str]:
+    return [effect.directory for effect in rig.of(effects.RemoveSandbox)]
+
+
 def test_sandboxes_of_earlier_runs_are_removed_by_their_age() -> None:
     rig = Rig.registered(gc_delay_s=100.0)
-    rig.handle(events.Started(1, 0.0, (("/w/old", 500.0), ("/w/new", 40.0))))
+    rig.handle(events.Started(1, 0.0, (("/w/new", 40.0), ("/w/old", 500.0))))
     rig.advance(0.0)
-    assert [effect.directory for effect in rig.of(effects.RemoveSandbox)] == ["/w/old"]
+    assert removed(rig) == ["/w/old"]
     rig.advance(61.0)
-    assert [effect.directory for effect in rig.of(effects.RemoveSandbox)] == ["/w/old", "/w/new"]
+    assert removed(rig) == ["/w/old", "/w/new"]
+
+
+def test_the_fuller_the_disk_the_sooner_sandboxes_go() -> None:
+    rig = Rig.registered(gc_delay_s=100.0, gc_disk_headroom=0.1)
+    rig.handle(events.Started(1, 0.0, (("/w/a", 45.0), ("/w/b", 30.0))))
+    rig.handle(events.DiskMeasured(0.4))
+    rig.advance(4.0)
+    assert removed(rig) == []
+    rig.advance(2.0)
+    assert removed(rig) == ["/w/a"]
+    rig.handle(events.DiskMeasured(0.95))
+    rig.advance(0.0)
+    assert removed(rig) == ["/w/a", "/w/b"]
+
+
+def test_a_full_disk_is_emptied_at_a_bounded_pace() -> None:
+    rig = Rig.registered(gc_delay_s=1000.0)
+    rig.handle(events.Started(1, 0.0, tuple((f"/w/{number}", 10.0) for number in range(250))))
+    rig.handle(events.DiskMeasured(1.0))
+    rig.advance(0.0)
+    assert len(removed(rig)) == 100
+    rig.advance(2.5)
+    assert len(removed(rig)) == 250
 
 
 def test_the_same_seed_gives_the_same_transcript() -> None:

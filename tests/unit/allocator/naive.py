@@ -146,9 +146,7 @@ class Naive:
         minimum = self.frameworks[slot[0]].minimums.get(slot[1], MINIMUM)
         if not portion or not _reaches(minimum, portion):
             return EMPTY
-        if any(
-            one.agent_id == agent_id and one.slot == slot and one.refused.contains(portion) for one in self.filters
-        ):
+        if any(one.agent_id == agent_id and one.slot == slot and one.refused.contains(portion) for one in self.filters):
             return EMPTY
         if self.frameworks[slot[0]].held >= held_max:
             others = [other for other in self.slots() if other[0] != slot[0] and self.could_use(other, agent)]
@@ -187,7 +185,9 @@ class Naive:
             for name, below in groups.items()
         ]
         if own and not groups:
-            return [slot for *_, slot in sorted((self.share([one]), self.served[" ".join(one)], one[0], one) for one in own)]
+            return [
+                slot for *_, slot in sorted((self.share([one]), self.served[" ".join(one)], one[0], one) for one in own)
+            ]
         if own:
             ranked.append((self.share(own), self.served[path + "/."], ".", own))
         ordered: list[SlotKey] = []

@@ -11,7 +11,14 @@ from merismos.model.resource_notation import parse_resources
 from merismos.model.resources import Resources
 from merismos.protocol.v1 import mesos, scheduler
 
-ALL = ("MULTI_ROLE", "GPU_RESOURCES", "SHARED_RESOURCES", "REVOCABLE_RESOURCES", "REGION_AWARE", "RESERVATION_REFINEMENT")
+ALL = (
+    "MULTI_ROLE",
+    "GPU_RESOURCES",
+    "SHARED_RESOURCES",
+    "REVOCABLE_RESOURCES",
+    "REGION_AWARE",
+    "RESERVATION_REFINEMENT",
+)
 PLAIN = ("MULTI_ROLE", "RESERVATION_REFINEMENT")
 
 

@@ -198,3 +198,37 @@ def test_a_master_that_recovers_answers_503_and_a_standby_names_the_leader(serve
         assert (status, headers["location"]) == ("307 Temporary Redirect", "//other:5050/api/v1/scheduler?a=b")
 
     serve(scenario)
+
+
+@pytest.mark.parametrize("slowly", [False, True])
+def test_a_master_that_stops_breaks_its_streams_off_without_a_last_chunk(
+    serve: Serve, call: Call, slowly: bool
+) -> None:
+    async def scenario(harness: Harness) -> None:
+        client = await harness.connect()
+        if slowly:
+            assert (await client.ask(call(path="/echo")))[0] == "200 OK"
+        client.writer.write(call(SUBSCRIBE))
+        await client.reader.readuntil(b"\r\n\r\n")
+        harness.exchange.send_heartbeat(effects.SendHeartbeat([harness.machine.seen[0].stream]))
+        assert await client.chunk() == b'20\n{"type":"HEARTBEAT"}'
+        harness.exchange.close()
+        assert await client.end() == b""
+
+    serve(scenario)
+
+
+def test_what_is_written_in_the_turn_in_which_a_connection_breaks_hurts_no_other(serve: Serve, call: Call) -> None:
+    async def scenario(harness: Harness) -> None:
+        clients = [await harness.connect() for _ in range(2)]
+        for client in clients:
+            client.writer.write(call(SUBSCRIBE))
+            await client.reader.readuntil(b"\r\n\r\n")
+        streams = [event.stream for event in harness.machine.seen]
+        harness.exchange.send_heartbeat(effects.SendHeartbeat(streams))
+        next(iter(harness.server.connections)).cut()
+        assert await clients[1].chunk() == b'20\n{"type":"HEARTBEAT"}'
+        harness.exchange.send_heartbeat(effects.SendHeartbeat(streams))
+        assert await clients[1].chunk() == b'20\n{"type":"HEARTBEAT"}'
+
+    serve(scenario)

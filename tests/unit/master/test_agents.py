@@ -236,6 +236,17 @@ def test_an_agent_that_lost_its_memory_takes_the_place_of_its_predecessor() -> N
     assert list(rig.master.agents) == [again.id]
 
 
+def test_an_agent_that_lost_its_memory_is_recognised_before_its_old_link_is_down() -> None:
+    rig = Rig()
+    framework, agent = running(rig)
+    again = rig.agent()
+    assert framework.states("t-1") == ["TASK_RUNNING"]
+    agent.close()
+    assert framework.states("t-1") == ["TASK_RUNNING", "TASK_GONE"]
+    assert list(rig.master.agents) == [again.id]
+    assert list(rig.master.addresses.values()) == [again.record]
+
+
 def test_an_agent_that_unregisters_leaves_at_once() -> None:
     rig = Rig()
     framework, agent = running(rig)
@@ -372,3 +383,28 @@ def test_an_agent_that_is_being_written_off_twice_is_in_one_place() -> None:
     assert list(rig.master.gone_agents) == [agent.id]
     assert list(rig.registry) == [("gone", agent.id)]
     assert framework.states("t-1")[-1] == "TASK_UNREACHABLE"
+
+
+def test_what_an_agent_runs_for_a_framework_that_nobody_knows_is_left_alone() -> None:
+    rig = Rig()
+    agent = rig.reregister("old-S7", tasks=[record_of("old-0001", "t-1", "old-S7")], frameworks=[b"no JSON"])
+    agent.update("old-0001", "t-1", "TASK_RUNNING")
+    assert agent.of(link.ShutdownFramework) == []
+    assert agent.is_open
+    assert rig.master.metrics["master/invalid_status_updates"] == 1
+
+
+def test_operators_hear_of_tasks_that_came_back_and_of_those_that_did_not() -> None:
+    rig = Rig()
+    agent = rig.agent()
+    framework = rig.subscribe()
+    framework.launch("t-1", "t-2")
+    for task_id in ("t-1", "t-2"):
+        agent.update(framework.id, task_id, "TASK_RUNNING")
+    silence(rig)
+    events = rig.watch()
+    rig.reregister(agent.id, tasks=[record_of(framework.id, "t-1", agent.id)])
+    added = [event["task_added"]["task"] for event in events if event["type"] == "TASK_ADDED"]
+    updated = [event["task_updated"] for event in events if event["type"] == "TASK_UPDATED"]
+    assert [(one["task_id"], one["state"]) for one in added] == [(value("t-1"), "TASK_RUNNING")]
+    assert [(one["status"]["task_id"], one["state"]) for one in updated] == [(value("t-2"), "TASK_GONE")]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from merismos.core.master.state import Config
-from unit.master.rig import MASTER_ID, Rig, framework_info, launch, task
+from unit.master.rig import MASTER_ID, Rig, framework_info, launch, resources, task
 
 
 def test_offers_are_numbered_under_the_master() -> None:
@@ -130,3 +130,15 @@ def test_offers_are_counted_by_what_became_of_them() -> None:
     framework.launch("t-1", need="cpus:1;mem:64")
     counters = framework.record.counters
     assert (counters["offers/sent"], counters["offers/declined"], counters["offers/accepted"]) == (2, 1, 1)
+
+
+def test_a_request_is_remembered_for_who_asks_why_it_waits() -> None:
+    rig = Rig()
+    framework = rig.subscribe()
+    wanted = [{"agent_id": {"value": "x"}, "resources": resources("cpus:2;mem:64")}, {"resources": resources("cpus:1")}]
+    assert framework.call("REQUEST", request={"requests": wanted}) == (202, "")
+    assert framework.record.demand is not None
+    assert framework.record.demand.quantities() == {"cpus": 3000, "mem": 64_000}
+    impossible = [{"resources": resources("cpus:-2")}]
+    assert framework.call("REQUEST", request={"requests": impossible}) == (202, "")
+    assert framework.record.demand is None

@@ -211,3 +211,13 @@ def test_an_id_may_be_used_again_once_its_task_is_over() -> None:
         rig.advance(2)
     assert framework.states("t-1") == ["TASK_FINISHED", "TASK_FINISHED"]
     assert list(framework.record.completed_tasks) == ["t-1"]
+
+
+def test_tasks_that_end_badly_are_counted_by_source_and_reason() -> None:
+    rig = Rig()
+    framework, agent = running(rig)
+    cause = {"source": "SOURCE_AGENT", "reason": "REASON_CONTAINER_LAUNCH_FAILED"}
+    agent.update(framework.id, "t-1", "TASK_FAILED", **cause)
+    assert rig.master.metrics["master/tasks_failed"] == 1
+    assert rig.master.metrics["master/task_failed/source_slave/reason_container_launch_failed"] == 1
+    assert framework.record.counters["terminal/task_failed"] == 1

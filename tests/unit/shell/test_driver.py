@@ -13,7 +13,7 @@ from merismos.shell.wheel import Wheel
 
 async def until(true: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not true():  # noqa: ASYNC110 - what it waits for sets no event
+        while not true():
             await asyncio.sleep(0)
 
 
@@ -145,5 +145,22 @@ def test_a_limit_that_was_dropped_or_moved_is_not_late() -> None:
         await until(lambda: len(wheel) <= 1)
         assert late == ["short", "moved"]
         wheel.close()
+
+    asyncio.run(scenario())
+
+
+def test_work_behind_one_that_fails_still_runs() -> None:
+    async def scenario() -> None:
+        loop, done, failures = asyncio.get_running_loop(), [], []
+        loop.set_exception_handler(lambda _, context: failures.append(context["exception"]))
+        turn = Turn(loop)
+
+        def fail() -> None:
+            raise RuntimeError("the handler is closed")
+
+        turn.at_end(fail)
+        turn.at_end(lambda: done.append("behind"))
+        await until(lambda: done == ["behind"])
+        assert [str(failure) for failure in failures] == ["the handler is closed"]
 
     asyncio.run(scenario())

@@ -63,9 +63,9 @@ class Exchange:
         return self._next
 
     def close(self) -> None:
-        """End every stream."""
+        """Break every stream off: the master stops, its clients shall come back."""
         for stream in list(self._streams.values()):
-            stream.end()
+            stream.drop()
         self._streams.clear()
 
     # effects

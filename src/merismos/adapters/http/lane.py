@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BODY_BYTES_MAX = 32 * 1024 * 1024
 BODY_LIMIT_S = 30.0
 STREAM_BUFFER_BYTES_MAX = 64 * 1024 * 1024
+STREAM_UNREAD_S = 300
 WRITE_HIGH_BYTES = 256 * 1024
 
 
@@ -175,7 +176,7 @@ class FastLane(asyncio.Protocol):
         assert head is not None
         assert head.accept is not None
         if self._transport is not None:
-            notice_dead_peer(self._transport)
+            notice_dead_peer(self._transport, STREAM_UNREAD_S)
         self._awaiting = False
         self.write(self._lanes.answers.stream_head(stream_id, head.accept.value))
         self._stream = EventStream(token, head.accept, self, on_lost)
@@ -185,6 +186,8 @@ class FastLane(asyncio.Protocol):
 
     def write(self, data: bytes) -> None:
         """Send `data` with all else of this loop turn."""
+        if self._ending:
+            return
         self._out.append(data)
         if not self._dirty:
             self._dirty = True
@@ -200,6 +203,14 @@ class FastLane(asyncio.Protocol):
         self.write(b"0\r\n\r\n")
         self._stream = None
         self._after_answer(self._head)
+
+    def drop_stream(self) -> None:
+        """Close the connection under the open stream."""
+        self._stream = None
+        self._ending = True
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
 
     def end(self) -> None:
         """Close after what was written, reading and dropping for a moment so that the answer isn't lost."""
@@ -370,7 +381,7 @@ class FastLane(asyncio.Protocol):
     def _flush(self) -> None:
         self._dirty = False
         out, transport = self._out, self._transport
-        if not out or transport is None:
+        if not out or transport is None or transport.is_closing():
             out.clear()
             return
         self._out = []

@@ -141,7 +141,7 @@ class MasterEndpoints:
 
     def _all_metrics(self) -> dict[str, float]:
         found = dict(metrics.snapshot(self._reads.master, time.monotonic())) if self._gate.open else {}
-        return dict(sorted({**found, **self._system_metrics()}.items()))
+        return dict(sorted({**found, **self._reads.timings(), **self._system_metrics()}.items()))
 
     async def _redirect(self, request: web.Request) -> web.StreamResponse:  # noqa: ARG002 - a handler's signature
         master = self._reads.master

@@ -7,8 +7,9 @@ as messages.
 
 from __future__ import annotations
 
-from json import dumps as quoted
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from merismos.model.resource_protocol import to_protocol
 from merismos.protocol import json
@@ -23,6 +24,13 @@ AGENTS_MAX = 50_000
 RESOURCES_MAX = 10_000
 PREFIX = b'{"type":"OFFERS","offers":{"offers":['
 SUFFIX = b"]}}"
+_ENCODER = msgspec.json.Encoder()
+
+
+def quoted(text: str) -> str:
+    """Return a JSON string, ASCII only."""
+    data = _ENCODER.encode(text)
+    return (data if data.isascii() else json.to_ascii(data)).decode()
 
 
 def url_of(agent: Agent) -> mesos.URL:

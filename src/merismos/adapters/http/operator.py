@@ -1,7 +1,7 @@
 """`POST /api/v1`: the operator API, reads answered from the views, changes handed to the core.
 
 Rules: checked in Mesos' order: this master leads, the method, Content-Type, the body's syntax, the call's shape, Accept. A protobuf
-answer is made from the JSON one, off the loop where it is big.
+answer is made from the JSON one.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from merismos.adapters.http.negotiation import (
 )
 from merismos.adapters.http.sinks import SlowCaller
 from merismos.adapters.http.slow import Refused, body_of, not_allowed, reply, send_slices
+from merismos.adapters.http.transcode import transcode
 from merismos.core.master.events import OperatorCalled, OperatorSubscribed
 from merismos.core.master.views import operator as views
 from merismos.protocol import json, protobuf
 from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import master as operator
 from merismos.protocol.v1 import mesos
-from merismos.protocol.v1.message import Message
 
 if TYPE_CHECKING:
     from merismos.adapters.http.files import Files
@@ -42,7 +42,6 @@ if TYPE_CHECKING:
 
 INVALID = "Failed to validate master::Call: "
 NOT_IMPLEMENTED = "501 Not Implemented."
-BIG_BYTES = 256 * 1024
 VERBOSITY_MAX = 3
 _TYPES = operator.Call_Type
 
@@ -110,7 +109,7 @@ class OperatorEndpoint:
     async def _send_state(self, stream: EventStream) -> None:
         data = await _joined(views.subscribed(self._reads))
         if not stream.json:
-            data = await _transcoded(operator.Event, data)
+            data = await transcode("Event", data)
         stream.release(data)
 
     async def _list_files(self, request: web.Request, call: operator.Call, media: Media) -> web.StreamResponse:
@@ -194,7 +193,7 @@ async def _call_of(request: web.Request) -> operator.Call:
 async def _send(request: web.Request, slices: Iterator[bytes], media: Media) -> web.StreamResponse:
     if media is Media.JSON:
         return await send_slices(request, slices)
-    return reply(200, await _transcoded(operator.Response, await _joined(slices)), PROTOBUF)
+    return reply(200, await transcode("Response", await _joined(slices)), PROTOBUF)
 
 
 async def _joined(slices: Iterator[bytes]) -> bytes:
@@ -204,12 +203,3 @@ async def _joined(slices: Iterator[bytes]) -> bytes:
         parts.append(piece)
         await asyncio.sleep(0)
     return b"".join(parts)
-
-
-async def _transcoded(message: type[Message], data: bytes) -> bytes:
-    """Return the protobuf form of a message's JSON, made off the loop where it is big."""
-
-    def transcode() -> bytes:
-        return protobuf.encode(json.decode(message, data))
-
-    return transcode() if len(data) < BIG_BYTES else await asyncio.to_thread(transcode)

@@ -15,7 +15,7 @@ from merismos.adapters.http.exchange import Caller, Exchange, not_wired
 from merismos.adapters.http.negotiation import BAD_CONTENT_TYPE, NO_CONTENT_TYPE, NOT_ACCEPTABLE, Media
 from merismos.core.master.events import SchedulerCalled, SchedulerSubscribed
 from merismos.protocol import json, protobuf, thin
-from merismos.protocol.errors import DecodeError
+from merismos.protocol.errors import DecodeError, EncodeError
 from merismos.protocol.v1 import scheduler
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ class SchedulerEndpoint:
             else:
                 _refuse_media(head, caller)
                 return
-        except DecodeError as error:
+        except (DecodeError, EncodeError) as error:
             caller.respond(400, str(error))
             return
         if call.type == scheduler.Call_Type.SUBSCRIBE:

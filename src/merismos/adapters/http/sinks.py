@@ -41,12 +41,12 @@ class QueueSink:
         self._size = 0
         self._wake = asyncio.Event()
         self._ended = False
-        self.overrun = False
+        self.broken = False
 
     def send_record(self, record: bytes) -> None:
         """Queue one record."""
         if self._size > QUEUE_BYTES_MAX:
-            self.overrun = True
+            self.broken = True
         else:
             self._records.append(record)
             self._size += len(record)
@@ -57,14 +57,19 @@ class QueueSink:
         self._ended = True
         self._wake.set()
 
+    def drop_stream(self) -> None:
+        """Close the connection."""
+        self.broken = True
+        self._wake.set()
+
     async def run(self, request: web.Request, response: web.StreamResponse) -> None:
         """Send records as they come, until the end or until the client is gone or too slow."""
         while True:
-            while self._records and not self.overrun:
+            while self._records and not self.broken:
                 record = self._records.popleft()
                 self._size -= len(record)
                 await response.write(recordio(record))
-            if self.overrun:
+            if self.broken:
                 if request.transport is not None:
                     request.transport.abort()
                 return

@@ -25,6 +25,10 @@ class Sink(Protocol):
         """Send the last chunk."""
         ...
 
+    def drop_stream(self) -> None:
+        """Close the connection under the stream, after what was sent."""
+        ...
+
 
 def recordio(record: bytes) -> bytes:
     """Return a record with its length before it."""
@@ -67,6 +71,12 @@ class EventStream:
         if self.open:
             self.open = False
             self._sink.end_stream()
+
+    def drop(self) -> None:
+        """Break the stream off, so that its client sees a lost connection and not an end."""
+        if self.open:
+            self.open = False
+            self._sink.drop_stream()
 
     def lost(self) -> None:
         """Learn that the client is gone."""

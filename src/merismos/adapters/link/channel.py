@@ -17,6 +17,7 @@ from merismos.shell.turn import Turn
 
 BUFFER_BYTES_MAX = 128 * 1024 * 1024
 HELLO_LIMIT_S = 10.0
+UNREAD_S = 60
 
 
 class Ears(Protocol):
@@ -72,7 +73,7 @@ class Channel(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say Hello and wait for the peer's."""
         self._transport = cast("asyncio.Transport", transport)
-        notice_dead_peer(transport)
+        notice_dead_peer(transport, UNREAD_S)
         address = transport.get_extra_info("peername")
         self.peer = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)
         self._transport.write(link.encode_frame([self._hello]))
@@ -153,7 +154,7 @@ class Channel(asyncio.Protocol):
         self._asked = False
         transport = self._transport
         batch = self._batch
-        if not batch or transport is None or self.reason:
+        if not batch or transport is None or self.reason or transport.is_closing():
             batch.clear()
             return
         self._batch = []

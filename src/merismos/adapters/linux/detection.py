@@ -1,4 +1,4 @@
-"""What a machine has, as an agent offers it, and where it is.
+"""What a machine has, as an agent offers it.
 
 Rules: Mesos' own: all CPUs; memory less 1 GB, or half of it where there are less than 2 GB; disk less 5 GB, or half where there
 are less than 10 GB; ports 31000 to 32000. A resource that is given is never detected. Works wherever Python does: what a
@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from pathlib import Path
 
 MEM_RESERVE_MB = 1024
@@ -64,23 +63,12 @@ def detect_missing(given: set[str], work_dir: str) -> str:
     return ";".join(detected)
 
 
-def detect_ip() -> str:
-    """Return the address by which others reach this machine; loopback where there is no network."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: it only asks for the route
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
-
-
-def detect_hostname(ip: str) -> str:
-    """Return a name of this machine that resolves, the address itself where none does."""
-    if ip.startswith("127."):
-        return "localhost"
-    name = socket.gethostname()
+def disk_used(work_dir: str) -> float:
+    """Return the used part, 0 to 1, of the file system's bytes or inodes, whichever is more; 0 where that can't be told."""
     try:
-        socket.getaddrinfo(name, None)
+        found = os.statvfs(work_dir)
     except OSError:
-        return ip
-    return name
+        return 0.0
+    bytes_used = 1.0 - found.f_bavail / found.f_blocks if found.f_blocks else 0.0
+    inodes_used = 1.0 - found.f_favail / found.f_files if found.f_files else 0.0
+    return max(bytes_used, inodes_used)

@@ -20,6 +20,12 @@ class WallClockSet(Event):
     offset_s: float
 
 
+class DiskMeasured(Event):
+    """The disk under the work directory is used to this part, 0 to 1, of its bytes or inodes, whichever is more."""
+
+    used: float
+
+
 class MasterDetected(Event):
     """The leading master is here (`host:port`); None: there is none at the moment."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from merismos.core.agent import events, registration, tasks
+from merismos.core.agent import events, gc, registration, tasks
 from merismos.core.agent.effects import Log
 from merismos.core.agent.state import Agent, AgentSettings, Link
 from merismos.core.agent.statuses import send
@@ -23,9 +23,8 @@ def on_started(agent: Agent, event: events.Started, now: float) -> None:
     agent.prng = Prng(event.seed)
     agent.wall_offset_s = event.wall_offset_s
     agent.started_at = now
-    agent.sandboxes_ended = len(event.sandboxes_before)
-    for directory, age_s in event.sandboxes_before:
-        agent.deadlines.set(("sandbox", directory), now + max(agent.settings.gc_delay_s - age_s, 0.0))
+    for directory, age_s in sorted(event.sandboxes_before, key=lambda one: -one[1]):
+        gc.keep(agent, directory, now - age_s)
 
 
 def on_wall_clock_set(agent: Agent, event: events.WallClockSet, now: float) -> None:
@@ -69,6 +68,7 @@ HANDLERS: dict[type[Event], Handler] = {
     TimerFired: on_timer_fired,
     events.Started: on_started,
     events.WallClockSet: on_wall_clock_set,
+    events.DiskMeasured: gc.on_disk_measured,
     events.MasterDetected: registration.on_master_detected,
     events.LinkOpened: registration.on_link_opened,
     events.LinkReceived: on_link_received,
@@ -105,7 +105,7 @@ DEADLINE_HANDLERS: dict[str, Callable[[Agent, str, float], None]] = {
     "ping": lambda agent, _, now: registration.on_ping_overdue(agent, now),
     "kill": lambda agent, subject, now: tasks.on_kill_overdue(agent, subject),  # noqa: ARG005
     "complete": tasks.on_completion_overdue,
-    "sandbox": lambda agent, subject, now: tasks.on_sandbox_overdue(agent, subject),  # noqa: ARG005
+    "sandboxes": lambda agent, _, now: gc.on_sandboxes_overdue(agent, now),
     "leave": lambda agent, _, now: tasks.leave(agent),  # noqa: ARG005
 }
 

@@ -159,7 +159,10 @@ def introduce(agent: Agent) -> link.RegisterAgent | link.ReregisterAgent:
         if not task.acknowledged:
             status = task.statuses[-1] if task.statuses else b""
             tasks.append(link.TaskRecord(task.framework_id, task.raw, task.role, task.state, status))
-    frameworks = [framework.raw for framework in agent.frameworks.values() if framework.tasks]
+    frameworks = {framework.framework_id: framework.raw for framework in agent.frameworks.values() if framework.tasks}
+    for record, framework in agent.refused.values():
+        tasks.append(record)
+        frameworks.setdefault(record.framework_id, framework)
     return link.ReregisterAgent(
-        agent.registration.agent_id, info, settings.version, settings.pid, settings.capabilities, tasks, frameworks
+        agent.registration.agent_id, info, settings.version, settings.pid, settings.capabilities, tasks, list(frameworks.values())
     )

@@ -13,6 +13,7 @@ import msgspec
 
 from merismos.core.kernel import Deadlines, Effect, Prng
 from merismos.core.status_updates import StatusUpdates
+from merismos.protocol.link import TaskRecord
 from merismos.protocol.v1 import mesos
 
 COMPLETED_FRAMEWORKS_MAX = 50
@@ -43,6 +44,7 @@ class AgentSettings(msgspec.Struct, kw_only=True):
     kill_grace_text: str = "5secs"
     recovery_timeout_text: str = "15mins"
     gc_delay_s: float = 7 * 86400.0
+    gc_disk_headroom: float = 0.1
     completed_executors_max: int = 150
 
 
@@ -180,8 +182,10 @@ class Agent:
         "exiting",
         "frameworks",
         "prng",
+        "refused",
         "registration",
-        "sandboxes_ended",
+        "sandbox_age_s_max",
+        "sandboxes",
         "settings",
         "started_at",
         "updates",
@@ -199,19 +203,18 @@ class Agent:
         self.completed_frameworks: deque[Framework] = deque(maxlen=COMPLETED_FRAMEWORKS_MAX)
         self.containers: dict[str, Task] = {}
         self.updates = StatusUpdates()
+        # what was refused and isn't acknowledged yet, with the framework's FrameworkInfo, by (framework id, task id)
+        self.refused: dict[tuple[str, str], tuple[TaskRecord, bytes]] = {}
         self.counters = Counters()
         self.exiting: str | None = None
-        self.sandboxes_ended = 0
+        self.sandboxes: deque[tuple[float, str]] = deque()
+        self.sandbox_age_s_max = settings.gc_delay_s
         self.effects: list[Effect] = []
 
     def task(self, framework_id: str, task_id: str) -> Task | None:
         """Return an active task."""
         framework = self.frameworks.get(framework_id)
         return None if framework is None else framework.tasks.get(task_id)
-
-    def sandboxes_pending(self) -> int:
-        """Return how many ended sandboxes wait for their removal."""
-        return self.sandboxes_ended - self.counters.sandboxes_removed
 
     def tasks(self) -> list[Task]:
         """Return every active task, the oldest first."""

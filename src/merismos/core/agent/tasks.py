@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from merismos.core.agent import gc
 from merismos.core.agent.effects import (
     AbortFetch,
     CreateSandbox,
     Exit,
     FetchUris,
     Log,
-    RemoveSandbox,
     SendMessage,
     SignalContainer,
 )
@@ -55,6 +55,7 @@ def on_run_tasks(agent: Agent, message: link.RunTasks, now: float) -> None:
     except DecodeError as error:
         for task_id in message.task_ids:
             reject(agent, message.framework_id, task_id, f"the FrameworkInfo does not decode: {error}", now)
+        keep_refused(agent, message)
         return
     for index, raw in enumerate(message.tasks):
         try:
@@ -64,6 +65,7 @@ def on_run_tasks(agent: Agent, message: link.RunTasks, now: float) -> None:
             reject(agent, message.framework_id, task_id, str(error), now)
         else:
             run_task(agent, framework, Task(message.framework_id, info, raw, message.role), now)
+    keep_refused(agent, message)
     forget_framework_if_idle(agent, framework)
 
 
@@ -72,7 +74,7 @@ def on_kill_task(agent: Agent, message: link.KillTask, now: float) -> None:
     task = agent.task(message.framework_id, message.task_id)
     if task is not None:
         kill(agent, task, now, grace_s=message.grace_s)
-    elif (message.framework_id, message.task_id) not in agent.updates:
+    elif (message.framework_id, message.task_id) not in agent.updates and not has_completed(agent, message):
         text = f"Cannot find task '{message.task_id}' on this agent to kill it"
         report_unknown(
             agent,
@@ -83,6 +85,16 @@ def on_kill_task(agent: Agent, message: link.KillTask, now: float) -> None:
             message=text,
             reason="REASON_EXECUTOR_TERMINATED",
         )
+
+
+def has_completed(agent: Agent, message: link.KillTask) -> bool:
+    """Say whether a task is among those that have ended here: its end was told, and is final."""
+    return any(
+        task.task_id == message.task_id
+        for framework in (*agent.frameworks.values(), *agent.completed_frameworks)
+        if framework.framework_id == message.framework_id
+        for task in framework.completed
+    )
 
 
 def on_acknowledge_status(agent: Agent, message: link.AcknowledgeStatus, now: float) -> None:
@@ -98,18 +110,22 @@ def on_acknowledge_status(agent: Agent, message: link.AcknowledgeStatus, now: fl
         if task is not None:
             task.acknowledged = True
             complete_if_over(agent, task, now)
+        else:
+            agent.refused.pop((message.framework_id, message.task_id), None)
     stop_if_over(agent, now)
 
 
 def on_shutdown_framework(agent: Agent, message: link.ShutdownFramework, now: float) -> None:
     """End all that a framework runs here, and forget what it is owed."""
     framework = agent.frameworks.get(message.framework_id)
+    for key in [key for key in agent.refused if key[0] == message.framework_id]:
+        del agent.refused[key]
     if framework is None:
         agent.updates.drop_framework(message.framework_id)
         return
     framework.shutting_down = True
     for task in list(framework.tasks.values()):
-        kill(agent, task, now)
+        shut_down(agent, task, now)
     agent.updates.drop_framework(message.framework_id)
     for task in list(framework.tasks.values()):
         complete_if_over(agent, task, now)
@@ -120,7 +136,7 @@ def on_shutdown_executor(agent: Agent, message: link.ShutdownExecutor, now: floa
     """End an executor; a command task's is the task itself."""
     task = agent.task(message.framework_id, message.executor_id)
     if task is not None:
-        kill(agent, task, now)
+        shut_down(agent, task, now)
 
 
 def on_message_executor(agent: Agent, message: link.MessageExecutor, now: float) -> None:
@@ -248,12 +264,6 @@ def on_completion_overdue(agent: Agent, container_id: str, now: float) -> None:
         kill(agent, task, now, reason="REASON_MAX_COMPLETION_TIME_REACHED")
 
 
-def on_sandbox_overdue(agent: Agent, directory: str) -> None:
-    """Remove a sandbox that has been kept long enough."""
-    agent.counters.sandboxes_removed += 1
-    agent.effects.append(RemoveSandbox(directory))
-
-
 # ------------------------------------------------------------------ the life of a task
 
 
@@ -285,6 +295,23 @@ def reject(agent: Agent, framework_id: str, task_id: str, text: str, now: float)
         agent.effects.append(Log("err", f"a task of framework {framework_id} without a readable id is dropped: {text}"))
 
 
+def keep_refused(agent: Agent, message: link.RunTasks) -> None:
+    """Remember the tasks that were refused until that is acknowledged: the master takes them for tasks of this agent."""
+    for task_id, raw in zip(message.task_ids, message.tasks, strict=False):
+        update = agent.updates.latest(message.framework_id, task_id)
+        if update is not None and agent.task(message.framework_id, task_id) is None:
+            record = link.TaskRecord(message.framework_id, raw, message.role, update.state, update.status)
+            agent.refused[message.framework_id, task_id] = (record, message.framework)
+
+
+def release_executor(agent: Agent, task: Task) -> None:
+    """Say that the executor of a task that is not run isn't there, so that the master doesn't hold resources for it."""
+    executor = task.info.executor
+    if executor is not None and agent.registration.status is Link.REGISTERED:
+        exited = link.ExitedExecutor(task.framework_id, executor.executor_id.value, 0)
+        agent.effects.append(SendMessage(agent.registration.link, exited))
+
+
 def run_task(agent: Agent, framework: Framework, task: Task, now: float) -> None:
     """Start one task on its way."""
     if task.task_id in framework.tasks:
@@ -296,6 +323,7 @@ def run_task(agent: Agent, framework: Framework, task: Task, now: float) -> None
     rejection = validate_task(task.info)
     if id_rejection is not None or rejection is not None:
         reject(agent, task.framework_id, task.task_id, id_rejection or (rejection.message if rejection else ""), now)
+        release_executor(agent, task)
         return
     if agent.exiting is not None or framework.shutting_down:
         text = f"the {'agent' if agent.exiting is not None else 'framework'} is being shut down"
@@ -378,6 +406,11 @@ def kill(agent: Agent, task: Task, now: float, *, grace_s: float | None = None, 
     agent.deadlines.set(("kill", task.container_id), task.kill_at + grace)
 
 
+def shut_down(agent: Agent, task: Task, now: float) -> None:
+    """End a task with the executor that runs it: within the agent's grace, however long its own may be."""
+    kill(agent, task, now, grace_s=min(grace_of(agent, task), agent.settings.kill_grace_s))
+
+
 def grace_of(agent: Agent, task: Task) -> float:
     """Return the time between TERM and KILL: the task's kill policy, else the agent's flag."""
     policy = task.info.kill_policy
@@ -413,8 +446,7 @@ def end(
     del agent.containers[task.container_id]
     agent.deadlines.cancel(("kill", task.container_id))
     agent.deadlines.cancel(("complete", task.container_id))
-    agent.deadlines.set(("sandbox", task.directory), now + agent.settings.gc_delay_s)
-    agent.sandboxes_ended += 1
+    gc.keep(agent, task.directory, now)
     agent.counters.executors_terminated += 1
     if agent.frameworks[task.framework_id].shutting_down:
         task.state = state
@@ -445,13 +477,15 @@ def forget_framework_if_idle(agent: Agent, framework: Framework) -> None:
 
 
 def stop(agent: Agent, reason: str, now: float) -> None:
-    """End every task, then the agent."""
+    """End every task, then the agent; asked again, wait no longer."""
     if agent.exiting is not None:
+        for container_id in agent.containers:
+            agent.deadlines.set(("kill", container_id), now)
         return
     agent.exiting = reason
     agent.effects.append(Log("notice", f"shutting down: {reason}"))
     for task in agent.tasks():
-        kill(agent, task, now)
+        shut_down(agent, task, now)
     stop_if_over(agent, now)
 
 

@@ -42,7 +42,9 @@ class Allocator:
     def __init__(self, settings: AllocatorSettings, seed: int = 0) -> None:
         self.settings = settings
         self._cluster = Cluster(settings, Prng(seed))
+        self._cycle = Cycle(self._cluster)
         self._rested_at = 0.0
+        self._last_refusal = (-1.0, 0.0, 0)  # now, refuse_s and the step that they give: many are declined at once
         self.runs = 0
 
     # ------------------------------------------------------------ frameworks
@@ -248,7 +250,10 @@ class Allocator:
         if slot.subscribed:
             if refuse_s is not None:
                 slot.filtered_ever = True
-                step = last_step(now, refuse_s, self.settings.allocation_interval_s)
+                at, lasting, step = self._last_refusal
+                if at != now or lasting != refuse_s:
+                    step = last_step(now, refuse_s, self.settings.allocation_interval_s)
+                    self._last_refusal = (now, refuse_s, step)
                 refuse(agent, slot.bit, resources, step)
                 cluster.expiries.note(step, agent)
         else:
@@ -293,9 +298,7 @@ class Allocator:
         self.runs += 1
         self._rested_at = now + max(self.settings.debounce_s, len(agents) * REST_PER_AGENT_S)
         cluster.tree.settle(now, self.settings.allocation_interval_s)
-        cycle = Cycle(cluster)
-        cycle.run(agents)
-        return cycle.grants
+        return self._cycle.run(agents)
 
     def next_deadline(self) -> float | None:
         """Return the next instant at which `allocate` should run, None while nothing waits for it."""
@@ -308,7 +311,7 @@ class Allocator:
     # ------------------------------------------------------------ explanations
     def explain(self, framework_id: str, role: str, wanted: Resources | None, now: float) -> Explanation:
         """Return why a framework that waits for `wanted` in a role wasn't offered it, agent by agent in sum."""
-        return explanation.explain(self._cluster, framework_id, role, wanted, now)
+        return explanation.explain(self._cluster, self._cycle.bases(), framework_id, role, wanted, now)
 
     def role_view(self) -> list[RoleView]:
         """Return every role that has frameworks, by name, with its ancestors."""

@@ -21,38 +21,45 @@ if TYPE_CHECKING:
     from merismos.core.allocator.cluster import Cluster
 
 
-def bases(cluster: Cluster) -> list[int]:
-    """Return who may be offered agents of each kind, filters and constraints apart."""
-    everyone = cluster.tree.mask
-    lacking = cluster.table.lacking
-    masks = [everyone] * (HAS_GPUS + IS_REMOTE + 1)
-    for kind in range(len(masks)):
-        if kind & HAS_GPUS and cluster.settings.filter_gpu_resources:
-            masks[kind] &= ~lacking["GPU_RESOURCES"]
-        if kind & IS_REMOTE:
-            masks[kind] &= ~lacking["REGION_AWARE"]
-    return masks
-
-
 class Cycle:
-    """The state of one cycle: what it granted so far, and who holds too much."""
+    """What cycles of one cluster do; what they share is kept from one to the next.
 
-    __slots__ = ("_bases", "_capped", "_cluster", "_minimum", "_table", "_tree", "grants")
+    Shapes: `_bases` who may be offered agents of each kind, filters and constraints apart; `_based_on` the masks it was made of.
+    """
+
+    __slots__ = ("_based_on", "_bases", "_capped", "_cluster", "_grants", "_minimum", "_table", "_tree")
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._tree = cluster.tree
         self._table = cluster.table
         self._minimum = cluster.minimum
-        self._bases = bases(cluster)
-        self._capped = cluster.capped()
-        self.grants: list[Grant] = []
+        self._based_on = (-1, 0, 0)
+        self._bases: list[int] = []
+        self._capped = 0
+        self._grants: list[Grant] = []
 
-    def run(self, agents: Iterable[Agent]) -> None:
-        """Grant what these agents have free."""
-        masks, tree, minimum = self._bases, self._tree, self._minimum
+    def bases(self) -> list[int]:
+        """Return the masks by kind of agent."""
+        lacking = self._table.lacking
+        everyone, no_gpus, one_region = self._tree.mask, lacking["GPU_RESOURCES"], lacking["REGION_AWARE"]
+        if self._based_on != (everyone, no_gpus, one_region):
+            self._based_on = (everyone, no_gpus, one_region)
+            if not self._cluster.settings.filter_gpu_resources:
+                no_gpus = 0
+            self._bases = [
+                everyone & ~(no_gpus if kind & HAS_GPUS else 0) & ~(one_region if kind & IS_REMOTE else 0)
+                for kind in range(HAS_GPUS + IS_REMOTE + 1)
+            ]
+        return self._bases
+
+    def run(self, agents: Iterable[Agent]) -> list[Grant]:
+        """Grant what these agents have free; return the grants."""
+        masks, tree, minimum = self.bases(), self._tree, self._minimum
         own_minimum = self._table.own_minimum
-        serve_first, charge, announce = tree.serve_first, self._cluster.grant, self.grants.append
+        self._capped = self._cluster.capped()
+        grants = self._grants = []
+        serve_first, charge, announce = tree.serve_first, self._cluster.grant, grants.append
         for agent in agents:
             free = agent.free
             if free is EMPTY or not agent.offered:
@@ -76,6 +83,7 @@ class Cycle:
                     self._capped |= slot.framework.mask
                 announce(Grant(slot.name, slot.role, agent.id, free))
         tree.finish()
+        return grants
 
     def _without_too_small(self, agent: Agent, eligible: int) -> int:
         """Return `eligible` without the slots for which a plain agent has too little; only the front of the order is asked."""
@@ -105,7 +113,7 @@ class Cycle:
             if self._cluster.grant(agent, slot, resources):
                 self._capped |= slot.framework.mask
                 eligible = self._within_cap(agent, eligible)
-            self.grants.append(Grant(slot.name, slot.role, agent.id, resources))
+            self._grants.append(Grant(slot.name, slot.role, agent.id, resources))
 
     def _within_cap(self, agent: Agent, eligible: int) -> int:
         """Return `eligible` without the frameworks that hold too many offers, unless nobody else could use the agent."""

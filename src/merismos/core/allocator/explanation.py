@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from merismos.core.allocator.agents import Agent, entitlements, is_big_enough
-from merismos.core.allocator.cycle import bases
 from merismos.core.allocator.filters import held_until
 from merismos.model.resources import EMPTY, Resources
 from merismos.model.scalars import format_milli
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from merismos.core.allocator.cluster import Cluster
     from merismos.core.allocator.tree import Slot
@@ -135,14 +134,15 @@ _MESSAGES: Final = {
 }
 
 
-def explain(cluster: Cluster, framework_id: str, role: str, wanted: Resources | None, now: float) -> Explanation:
-    """Return why a framework that waits for `wanted` in a role isn't offered it."""
+def explain(
+    cluster: Cluster, bases: Sequence[int], framework_id: str, role: str, wanted: Resources | None, now: float
+) -> Explanation:
+    """Return why a framework that waits for `wanted` in a role isn't offered it; `bases` are the cycle's masks by kind of agent."""
     framework = cluster.frameworks.get(framework_id)
     slot = None if framework is None else framework.slots.get(role)
     standing = _standing(framework is not None, slot)
     tally = _Tally()
     if slot is not None and not standing:
-        kinds = bases(cluster)
         capped = cluster.capped()
         for agent in cluster.agents.values():
             _judge(
@@ -151,7 +151,7 @@ def explain(cluster: Cluster, framework_id: str, role: str, wanted: Resources | 
                 slot,
                 wanted,
                 tally,
-                never=not kinds[agent.kind] & slot.bit,
+                never=not bases[agent.kind] & slot.bit,
                 capped=bool(capped & slot.bit),
             )
     obstacles = tally.obstacles(now)

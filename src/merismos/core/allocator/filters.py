@@ -108,7 +108,8 @@ def refuse(agent: Agent, bits: int, refused: Resources, step: int) -> None:
     if len(refusals) > 1:
         _make_room(agent, kind, bits, step)
     kind.mask |= bits
-    kind.until[step] = kind.until.get(step, 0) | bits
+    until = kind.until
+    until[step] = until[step] | bits if step in until else bits
     if agent.seen is kind.refused and agent.plain:
         agent.blocked |= bits
     else:

@@ -7,7 +7,7 @@ Rules:
 - A key is (measure, times served, name), least first. The measure is the weighted dominant share, or for the random order the
   next point of a Poisson process with the node's weight as its rate: then each turn goes to a node in proportion to its weight,
   whatever went before.
-- A node is in the list while some slot below it may be offered to.
+- A node is in the list while some slot below it may be offered to. While it is the only one, its key may be out of date.
 - An allocation is one integer, a field of 80 bits for each scalar name: charging it is one addition, whatever there is to count.
 """
 
@@ -150,6 +150,8 @@ class Siblings:
 
     def add(self, node: Node) -> None:
         """Let `node` take part."""
+        if self.size == 1:
+            self.move(self.runs[0][0][3])  # alone, it had no need to be in its right place
         if self.prng is not None:
             node.clock = self.clock + _exponential(self.prng, node.weight)
         self._insert(node, self._entry(node))

@@ -273,7 +273,6 @@ class RoleTree:
                 node = siblings.runs[0][0][3]
                 node.allocated += allocated
                 node.served += 1
-                self._stale[node] = None
             else:
                 node = siblings.serve_first(eligible, allocated)
             siblings = node.children
@@ -306,7 +305,7 @@ class RoleTree:
                 if node.allocated:
                     self._stale[node] = None
         for node in self._stale:
-            if node.entry is not None:
+            if node.entry is not None and node.siblings.size > 1:
                 node.siblings.move(node)
         self._stale.clear()
         self._crown.clear()
@@ -321,7 +320,6 @@ class RoleTree:
         for node in self._crown:
             node.allocated += self._crown_allocated
             node.served += self._crown_served
-            self._stale[node] = None
         self._crown_allocated = self._crown_served = 0
 
     def _may_rescale(self, now: float, interval_s: float) -> bool:

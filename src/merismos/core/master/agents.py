@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from merismos.core.master.state import Agent, Master, Task
 
 UNHEALTHY = "health check timed out"
+REPLACED = "a new agent registered at the same address"
 
 
 def ping(master: Master, now: float) -> None:
@@ -39,6 +40,12 @@ def ping(master: Master, now: float) -> None:
         master.pings.put(agent_id, now)
 
 
+def forget_address(master: Master, agent: Agent) -> None:
+    """Let go of an agent's pid, unless a later agent has it."""
+    if master.addresses.get(agent.pid) is agent:
+        del master.addresses[agent.pid]
+
+
 def on_pong(master: Master, agent: Agent, message: link.Pong, now: float) -> None:  # noqa: ARG001 - every handler takes it
     """The agent is there."""
     agent.pings_missed = 0
@@ -50,6 +57,9 @@ def disconnect(master: Master, agent: Agent, now: float) -> None:
     master.pings.cancel(agent.id)
     master.allocator.deactivate_agent(agent.id)
     offers.rescind_all_of(master, agent, now, "the link to the agent is down")
+    if master.addresses.get(agent.pid) is not agent:
+        leave(master, agent, now, REPLACED, "registered")
+        return
     patience_s = master.config.agent_ping_timeout_s * master.config.pings_missed_max
     master.deadlines.set(("agent", agent.id), now + patience_s)
 
@@ -188,5 +198,6 @@ def _forget(master: Master, agent: Agent, now: float) -> None:
         master.links[agent.link] = None
         agent.link = None
     del master.agents[agent.id]
+    forget_address(master, agent)
     for framework in master.frameworks.values():
         messages.send_failure(master, framework, agent.id)

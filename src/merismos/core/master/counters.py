@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 CALLS = {str(kind): f"calls/{kind.lower()}" for kind in scheduler.Call_Type}
 EVENTS = {str(kind): f"events/{kind.lower()}" for kind in scheduler.Event_Type}
-UPDATES = EVENTS["UPDATE"]
 TERMINALS = {str(state): f"terminal/{state.lower()}" for state in mesos.TaskState}
 TASKS = {str(state): f"master/tasks_{state[5:].lower()}" for state in mesos.TaskState}
 
@@ -45,9 +44,9 @@ def count_offers(framework: Framework, what: str, by: int) -> None:
 
 
 def count_terminal(master: Master, framework: Framework, state: str, source: str = "", reason: str = "") -> None:
-    """Count a task that reached a terminal state; with its source and reason where the master knows them."""
+    """Count a task that reached a terminal state; with its source and reason where it has them, in Mesos' older words."""
     name = TERMINALS[state]
     framework.counters[name] = framework.counters.get(name, 0) + 1
     count(master, TASKS[state])
     if source and reason:
-        count(master, f"master/{state.lower()}/{source.lower()}/{reason.lower()}")
+        count(master, f"master/{state}/{source}/{reason}".lower().replace("_agent", "_slave"))

@@ -32,7 +32,6 @@ FROM_AGENTS: dict[type[link.Message], Callable[[Master, Agent, Any, float], None
 def on_link_opened(master: Master, event: LinkOpened, now: float) -> None:  # noqa: ARG001 - every handler takes it
     """An agent's link is up; it has to say who it is."""
     master.links[event.link] = None
-    master.peers[event.link] = event.peer
 
 
 def on_link_received(master: Master, event: LinkReceived, now: float) -> None:
@@ -55,6 +54,5 @@ def on_link_received(master: Master, event: LinkReceived, now: float) -> None:
 def on_link_closed(master: Master, event: LinkClosed, now: float) -> None:
     """A link is down: its agent has some time to come back."""
     agent = master.links.pop(event.link, None)
-    master.peers.pop(event.link, None)
     if agent is not None and agent.link == event.link:
         agents.disconnect(master, agent, now)

@@ -49,8 +49,9 @@ def send(master: Master, grants: list[Grant], now: float) -> None:
     master.next_offer = number
     for framework_id, batch in batches.items():
         framework = frameworks[framework_id]
-        counters.count_event(framework, "OFFERS")
-        counters.count_offers(framework, "sent", len(batch))
+        counts = framework.counters
+        counts["events/offers"] = counts.get("events/offers", 0) + 1
+        counts["offers/sent"] = counts.get("offers/sent", 0) + len(batch)
         # The allocator grants to active frameworks only, and those have a stream.
         assert framework.stream is not None
         master.effects.append(SendOffers(framework.stream, batch))

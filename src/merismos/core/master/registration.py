@@ -53,9 +53,9 @@ def on_register_agent(master: Master, link_id: int, message: link.RegisterAgent,
     if isinstance(arrival, Rejection):
         _turn_away(master, link_id, arrival.message, shutdown=True)
         return
-    for agent in list(master.agents.values()):
-        if agent.link is None and agent.pid == message.pid:
-            agents.leave(master, agent, now, "a new agent registered at the same address", "registered")
+    before = master.addresses.get(message.pid)
+    if before is not None and before.link is None:
+        agents.leave(master, before, now, agents.REPLACED, "registered")
     agent_id = f"{master.id}-S{master.next_agent}"
     master.next_agent += 1
     arrival.info.id = mesos.AgentID(value=agent_id)
@@ -108,20 +108,22 @@ def _make(master: Master, agent_id: str, arrival: Arrival, now: float) -> Agent:
     info = arrival.info
     info.id = mesos.AgentID(value=agent_id)
     agent = Agent(agent_id, info, json.encode(info), arrival.total, now)
-    _describe(agent, arrival.message)
+    _describe(master, agent, arrival.message)
     master.agents[agent_id] = agent
     master.unreachable_agents.pop(agent_id, None)
     master.recovered_agents.pop(agent_id, None)
     return agent
 
 
-def _describe(agent: Agent, message: link.RegisterAgent | link.ReregisterAgent) -> None:
+def _describe(master: Master, agent: Agent, message: link.RegisterAgent | link.ReregisterAgent) -> None:
+    agents.forget_address(master, agent)
     agent.pid = message.pid
-    agent.version = message.version
-    agent.capabilities = list(message.capabilities)
+    master.addresses[agent.pid] = agent
     ip, _, port = message.pid.rpartition("@")[2].rpartition(":")
     agent.ip = ip
     agent.port = int(port) if port.isdecimal() else agent.info.port
+    agent.version = message.version
+    agent.capabilities = list(message.capabilities)
 
 
 def _add(master: Master, agent: Agent, used: list[tuple[str, str, Resources]]) -> None:
@@ -198,7 +200,7 @@ def _reconnect(master: Master, agent: Agent, link_id: int, arrival: Arrival, now
     agent.info = arrival.info
     agent.info_json = json.encode(arrival.info)
     agent.hostname = arrival.info.hostname
-    _describe(agent, message)
+    _describe(master, agent, message)
     agent.reregistered_at = now
     _connect(master, agent, link_id, now)
     assert isinstance(message, link.ReregisterAgent)
@@ -235,6 +237,7 @@ def _agree(master: Master, agent: Agent, message: link.ReregisterAgent, now: flo
             tasks.end(master, task, now, state, "REASON_RECONCILIATION", _UNKNOWN_TO_AGENT)
         if key not in seen:
             tasks.remove(master, task)
+    _forget_executors(master, agent, message, now)
     for executor in _learn_executors(master, agent, message):
         master.allocator.allocate_used(executor.framework_id, executor.role, agent.id, executor.resources)
 
@@ -331,6 +334,7 @@ def _lose_unreported(master: Master, agent: Agent, now: float) -> None:
             )
             keep_status(task, task.state, status)
             tasks.complete(master, framework, task)
+            publish.task_updated(master, task, status)
             if framework.stream is not None:
                 counters.count_event(framework, "UPDATE")
                 master.effects.append(SendUpdate(framework.stream, status))
@@ -351,11 +355,11 @@ def _learn_frameworks(master: Master, message: link.ReregisterAgent, now: float)
 
 
 def _shut_down_completed(master: Master, agent: Agent, message: link.ReregisterAgent) -> None:
-    """Stop what an agent still runs of frameworks that are over."""
+    """Stop what an agent still runs of frameworks that are over; of those nothing is known of, nothing is ended."""
     assert agent.link is not None
     used = [record.framework_id for record in message.tasks] + [record.framework_id for record in message.executors]
     for framework_id in dict.fromkeys(used):
-        if framework_id not in master.frameworks:
+        if framework_id in master.completed_frameworks:
             master.effects.append(SendToAgent(agent.link, link.ShutdownFramework(framework_id)))
 
 
@@ -389,6 +393,25 @@ def _make_task(framework: Framework, agent: Agent, record: link.TaskRecord) -> T
         keep_status(task, task.state, record.status)
     tasks.add(task)
     return task
+
+
+def _forget_executors(master: Master, agent: Agent, message: link.ReregisterAgent, now: float) -> None:
+    """Free what is held for executors that ended, or were never started, while the link was down."""
+    brought: dict[tuple[str, str], None] = {}
+    for record in message.executors:
+        executor_id = _executor_id_of(record)
+        if executor_id is not None:
+            brought[record.framework_id, executor_id] = None
+    for key, executor in list(agent.executors.items()):
+        if key not in brought:
+            tasks.remove_executor(master, agent, master.frameworks[key[0]], executor, now)
+
+
+def _executor_id_of(record: link.ExecutorRecord) -> str | None:
+    try:
+        return thin.decode_executor(record.executor).executor_id.value
+    except DecodeError:
+        return None
 
 
 def _learn_executors(master: Master, agent: Agent, message: link.ReregisterAgent) -> list[Executor]:

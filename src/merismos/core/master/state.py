@@ -129,12 +129,12 @@ class Framework:
         self.counters: dict[str, int] = {}  # for the per-framework metrics, keyed by the metric's tail
         self.decisions: deque[Decision] = deque(maxlen=DECISIONS_MAX)  # what kept its work waiting, oldest first
         self.offer_constraints: scheduler.OfferConstraints | None = None
+        self.demand: Resources | None = None  # what its scheduler last asked for by REQUEST; only "why" reads it
 
     def forget(self) -> None:
         """Let go of what it had, once nobody asks for it any more."""
         self.completed_tasks.clear()
         self.unreachable_tasks.clear()
-        self.demand: Resources | None = None  # what its scheduler last asked for by REQUEST; only "why" reads it
 
 
 class Agent:
@@ -212,8 +212,8 @@ class Master:
         self.streams: dict[int, Framework] = {}
         self.operator_streams: list[int] = []
         self.agents: dict[str, Agent] = {}
+        self.addresses: dict[str, Agent] = {}  # the latest agent at each pid
         self.links: dict[int, Agent | None] = {}  # None: nobody's yet, or nobody's any more
-        self.peers: dict[int, str] = {}  # the address at the other end of each link
         self.unreachable_agents: dict[str, float] = {}  # id -> wall time
         self.gone_agents: dict[str, float] = {}
         self.recovered_agents: dict[str, mesos.AgentInfo] = {}  # in the registry, not back yet

@@ -79,6 +79,25 @@ def decode_status(status: bytes) -> mesos.TaskStatus | None:
         return None
 
 
+class _Cause(msgspec.Struct, gc=False):
+    """Where a status comes from and why."""
+
+    source: mesos.TaskStatus_Source | None = None
+    reason: mesos.TaskStatus_Reason | None = None
+
+
+_CAUSE_DECODER = msgspec.json.Decoder(_Cause)
+
+
+def cause_of(status: bytes) -> tuple[str, str]:
+    """Return the source and the reason that an agent's status names, empty where it names none."""
+    try:
+        cause = _CAUSE_DECODER.decode(status)
+    except msgspec.DecodeError:
+        return "", ""
+    return cause.source or "", cause.reason or ""
+
+
 def keep_status(task: Task, state: str, status: bytes) -> None:
     """Remember `status`: one a state, the last entry replaced when the state repeats."""
     statuses = task.statuses

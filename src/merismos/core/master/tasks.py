@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Final
 from merismos.core.master import counters, publish
 from merismos.core.master.effects import Respond, SendToAgent, SendUpdate
 from merismos.core.master.state import TERMINAL
-from merismos.core.master.statuses import STATES, keep_status, status_of
+from merismos.core.master.statuses import STATES, cause_of, keep_status, status_of
+from merismos.model.resources import sum_of
 from merismos.protocol import link
 
 if TYPE_CHECKING:
     from merismos.core.master.state import Agent, Executor, Framework, Master, Task
+    from merismos.model.resources import Resources
     from merismos.protocol.thin import ThinCall
 
 _ENDS: Final = frozenset(
@@ -62,7 +64,7 @@ def on_update_status(master: Master, agent: Agent, message: link.UpdateStatus, n
         counters.count(master, "master/invalid_status_updates")
         return
     latest = STATES.get(message.latest_state, state)
-    if task.state is not latest and not _move(master, task, latest, now):
+    if task.state is not latest and not _move(master, task, latest, message.status, now):
         counters.count(master, "master/invalid_status_updates")
         task.update_uuid = message.uuid
         return
@@ -76,9 +78,9 @@ def on_update_status(master: Master, agent: Agent, message: link.UpdateStatus, n
 
 
 def _refuse_update(master: Master, agent: Agent, message: link.UpdateStatus) -> None:
-    """Stop an agent that still runs tasks of a framework that is over."""
+    """Stop an agent that still runs tasks of a framework that is over; what is merely unknown is left alone."""
     counters.count(master, "master/invalid_status_updates")
-    if agent.link is not None:
+    if agent.link is not None and message.framework_id in master.completed_frameworks:
         master.effects.append(SendToAgent(agent.link, link.ShutdownFramework(message.framework_id)))
 
 
@@ -86,16 +88,18 @@ def follow(master: Master, task: Task, state: str, now: float) -> None:
     """Let a task be in the state that its agent names when it comes back; the updates between follow from the agent."""
     known = STATES.get(state)
     if known is not None and known is not task.state:
-        _move(master, task, known, now)
+        _move(master, task, known, b"", now)
 
 
-def _move(master: Master, task: Task, state: str, now: float) -> bool:
+def _move(master: Master, task: Task, state: str, status: bytes, now: float) -> bool:
     if state not in MOVES.get(task.state, _NOWHERE):
         return False
     task.state = state
     if state in TERMINAL:
         framework = task.framework
-        counters.count_terminal(master, framework, state)
+        # What went well has no reason to be counted by.
+        source, reason = ("", "") if state == "TASK_FINISHED" else cause_of(status)
+        counters.count_terminal(master, framework, state, source, reason)
         master.allocator.recover(framework.id, task.role, task.agent.id, task.resources, now=now)
     return True
 
@@ -150,6 +154,25 @@ def end(
 ) -> None:
     """Let the master itself move a task to `state`: its resources come free, its scheduler hears of it if it is there."""
     framework = task.framework
+    master.allocator.recover(framework.id, task.role, task.agent.id, task.resources, now=now)
+    status = _conclude(master, task, now, state, reason, message, unreachable_at=unreachable_at)
+    if framework.stream is not None:
+        counters.count_event(framework, "UPDATE")
+        master.effects.append(SendUpdate(framework.stream, status))
+    publish.task_updated(master, task, status)
+
+
+def _conclude(
+    master: Master,
+    task: Task,
+    now: float,
+    state: str,
+    reason: str,
+    message: str,
+    *,
+    unreachable_at: float | None = None,
+) -> bytes:
+    """Move a task and write it down; return the status that says so."""
     latest = task.statuses[-1] if task.statuses else None
     status = status_of(
         master,
@@ -162,30 +185,38 @@ def end(
         latest=latest,
         unreachable_at=unreachable_at,
     )
-    master.allocator.recover(framework.id, task.role, task.agent.id, task.resources, now=now)
     task.state = STATES[state]
     keep_status(task, task.state, status)
     task.update_uuid = b""
     if state in TERMINAL:
-        counters.count_terminal(master, framework, state, "source_master", reason)
-    if framework.stream is not None and framework.id in master.frameworks:
-        counters.count_event(framework, "UPDATE")
-        master.effects.append(SendUpdate(framework.stream, status))
-    publish.task_updated(master, task, status)
+        counters.count_terminal(master, task.framework, state, "SOURCE_MASTER", reason)
+    return status
 
 
 def end_all(master: Master, framework: Framework, now: float) -> None:
-    """End every task of a framework that is removed; nobody is left to hear of it but operators."""
-    stream, framework.stream = framework.stream, None
+    """End every task of a framework that is removed; nobody is left to hear of it but operators.
+
+    A framework may have a hundred thousand: resources come free agent by agent, and a status is only made for tasks that are
+    remembered or watched.
+    """
     message = f"Framework {framework.id} removed"
-    for task in list(framework.tasks.values()):
+    killed, reason = "TASK_KILLED", "REASON_FRAMEWORK_REMOVED"
+    forgotten = len(framework.tasks) - master.config.max_completed_tasks_per_framework
+    freed: dict[tuple[str, str], list[Resources]] = {}
+    for index, task in enumerate(list(framework.tasks.values())):
         if task.state not in TERMINAL:
-            end(master, task, now, "TASK_KILLED", "REASON_FRAMEWORK_REMOVED", message)
+            freed.setdefault((task.agent.id, task.role), []).append(task.resources)
+            if index >= forgotten or master.operator_streams:
+                publish.task_updated(master, task, _conclude(master, task, now, killed, reason, message))
+            else:
+                task.state = killed
+                counters.count_terminal(master, framework, killed, "SOURCE_MASTER", reason)
         remove(master, task)
+    for (agent_id, role), parts in freed.items():
+        master.allocator.recover(framework.id, role, agent_id, sum_of(parts), now=now)
     for task in list(framework.unreachable_tasks.values()):
         complete(master, framework, task)
     framework.unreachable_tasks.clear()
-    framework.stream = stream
 
 
 def remove_executor(master: Master, agent: Agent, framework: Framework, executor: Executor, now: float) -> None:

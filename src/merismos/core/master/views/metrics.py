@@ -177,6 +177,7 @@ def snapshot(master: Master, now: float) -> dict[str, float]:
     metrics |= _resources(master, values.total_of(used)) | _members(master) | _roles(master, used)
     metrics["master/uptime_secs"] = now - master.started_at
     metrics["master/elected"] = 1.0
+    metrics["allocator/mesos/allocation_runs"] = float(master.allocator.runs)
     for framework in master.frameworks.values():
         metrics |= _of_framework(framework)
     return dict(sorted(metrics.items()))

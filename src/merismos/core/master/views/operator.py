@@ -58,7 +58,7 @@ def _get_version(_reads: Reads, _call: operator.Call, _now: float) -> Iterator[b
 
 
 def _get_metrics(reads: Reads, _call: operator.Call, now: float) -> Iterator[bytes]:
-    found = metrics.snapshot(reads.master, now)
+    found = {**metrics.snapshot(reads.master, now), **reads.timings()}
     yield encode({"metrics": [{"name": name, "value": value} for name, value in found.items()]})
 
 

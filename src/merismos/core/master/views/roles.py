@@ -1,6 +1,7 @@
 """The roles of a cluster: who uses what, in the v1 and the v0 form.
 
-Rules: a role is known while a framework subscribes in it, something is allocated, offered or reserved to it, or it has a weight.
+Rules: a role is known while a framework subscribes in it, something is allocated, offered or reserved to it, or it has a weight,
+and while a role below it is known. What a role has includes what the roles below it have; its frameworks are its own.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from merismos.core.master.views import values
 from merismos.model.resources import EMPTY, Resources, sum_of
+from merismos.model.roles import ancestors
 from merismos.model.scalars import from_milli
 from merismos.protocol.v1 import mesos
 
@@ -29,7 +31,7 @@ class RoleSums:
 
 
 def role_sums(master: Master) -> dict[str, RoleSums]:
-    """Return every known role with its sums, by name."""
+    """Return every role that is known by itself with its own sums, by name."""
     sums: dict[str, RoleSums] = {role: RoleSums() for role in master.weights}
     for framework in master.frameworks.values():
         for role in framework.roles:
@@ -47,6 +49,23 @@ def role_sums(master: Master) -> dict[str, RoleSums]:
     return dict(sorted(sums.items()))
 
 
+def role_tree(master: Master) -> dict[str, RoleSums]:
+    """Return every known role and those above, by name, each with all that its tree has."""
+    sums = role_sums(master)
+    for role in list(sums):
+        for parent in ancestors(role):
+            sums.setdefault(parent, RoleSums())
+    # The deepest first: `a/b/c` is in `a/b` before `a/b` is added to `a`.
+    for role in sorted(sums, key=lambda role: role.count("/"), reverse=True):
+        parent, separator, _ = role.rpartition("/")
+        if separator:
+            above, entry = sums[parent], sums[role]
+            above.allocated = above.allocated + entry.allocated
+            above.offered = above.offered + entry.offered
+            above.reserved = above.reserved + entry.reserved
+    return dict(sorted(sums.items()))
+
+
 def roles_v1(master: Master) -> list[mesos.Role]:
     """Return the Role messages of GET_ROLES."""
     return [
@@ -56,7 +75,7 @@ def roles_v1(master: Master) -> list[mesos.Role]:
             frameworks=[mesos.FrameworkID(value=framework_id) for framework_id in entry.frameworks],
             resources=_summed_v1(sum_of((entry.allocated, entry.offered))),
         )
-        for role, entry in role_sums(master).items()
+        for role, entry in role_tree(master).items()
     ]
 
 
@@ -81,7 +100,7 @@ def roles_v0(master: Master) -> list[dict[str, Any]]:
             "reserved": quantities_v0(entry.reserved),
             "frameworks": entry.frameworks,
         }
-        for role, entry in role_sums(master).items()
+        for role, entry in role_tree(master).items()
     ]
 
 

@@ -37,15 +37,16 @@ COUNTED_STATES = [
 
 
 class Reads:
-    """What a read needs besides its query: the records, the kept renderings and the flags as printed."""
+    """What a read needs besides its query: the records, the kept renderings, the flags as printed, what the shell timed."""
 
-    __slots__ = ("flags", "logging_level", "master", "renderings")
+    __slots__ = ("flags", "logging_level", "master", "renderings", "timings")
 
     def __init__(self, master: Master, flags: Mapping[str, str], renderings: Renderings | None = None) -> None:
         self.master = master
         self.flags = flags
         self.logging_level = 0
         self.renderings = renderings or Renderings()
+        self.timings: Callable[[], Mapping[str, float]] = dict
 
 
 def state(reads: Reads, _query: Mapping[str, str], _now: float) -> Iterator[bytes]:

@@ -1,0 +1,131 @@
+"""Containers that are played: what an agent's effects on them lead to, by chance.
+
+Rules: each launch is answered once, by a start or a failure; what started exits once. A TERM may be ignored, a KILL is not. A signal
+that comes before the start counts from the start on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from merismos.core.agent import effects, events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from merismos.core.kernel import Effect, Event
+    from merismos.simulation.network import Agenda, Dice
+
+SIGKILL = 9
+EXITS = (0, 0, 0, 0, 1 << 8, 3 << 8, 9, 11)
+
+
+class Container:
+    """One container, from its launch or its fetch on."""
+
+    __slots__ = ("id", "is_fetching", "is_over", "is_running", "signals", "stubborn")
+
+    def __init__(self, container_id: str, *, stubborn: bool) -> None:
+        self.id = container_id
+        self.is_fetching = False
+        self.is_running = False
+        self.is_over = False
+        self.stubborn = stubborn
+        self.signals: list[int] = []
+
+
+class Containers:
+    """All containers of one run of an agent."""
+
+    def __init__(self, agenda: Agenda, dice: Dice, post: Callable[[Event], None]) -> None:
+        self._agenda = agenda
+        self._dice = dice
+        self._post = post
+        self._containers: dict[str, Container] = {}
+        self._next_pid = 100
+
+    def perform(self, effect: Effect) -> None:
+        """Do what an agent asks for; what doesn't concern containers is nothing here."""
+        match effect:
+            case effects.FetchUris():
+                container = self._make(effect.container_id)
+                container.is_fetching = True
+                self._agenda.after(self._dice.uniform(0.01, 5.0), lambda: self._fetched(container))
+            case effects.AbortFetch():
+                self._containers.pop(effect.container_id).is_over = True
+            case effects.LaunchContainer():
+                container = self._containers.get(effect.container_id) or self._make(effect.container_id)
+                self._agenda.after(self._dice.uniform(0.001, 2.0), lambda: self._start(container))
+            case effects.SignalContainer():
+                self._signal(effect.container_id, effect.signal)
+            case _:
+                pass
+
+    def lose_all(self) -> None:
+        """Let what holds the containers die; the agent itself fetches, so that goes on."""
+        for container in list(self._containers.values()):
+            if not container.is_fetching:
+                container.is_over = True
+                del self._containers[container.id]
+        self._post(events.ContainersLost("the supervisor was killed"))
+
+    def forget(self) -> None:
+        """End everything without a word: the machine itself is gone."""
+        for container in self._containers.values():
+            container.is_over = True
+        self._containers.clear()
+
+    def _make(self, container_id: str) -> Container:
+        container = self._containers[container_id] = Container(container_id, stubborn=self._dice.chance(20))
+        return container
+
+    def _fetched(self, container: Container) -> None:
+        if container.is_over:
+            return
+        if self._dice.chance(85):
+            container.is_fetching = False
+            self._post(events.UrisFetched(container.id))
+        else:
+            self._over(container, events.FetchFailed(container.id, "404 Not Found"))
+
+    def _start(self, container: Container) -> None:
+        if container.is_over:
+            return
+        draw = self._dice.below(100)
+        if draw < 4:  # noqa: PLR2004 - percents
+            self._over(container, events.ContainerLaunchFailed(container.id, "no space left on device"))
+            return
+        if draw < 8:  # noqa: PLR2004
+            self._over(container, events.ContainerLaunchFailed(container.id, "not found", exec_failed=True))
+            return
+        container.is_running = True
+        self._next_pid += 1
+        self._post(events.ContainerLaunched(container.id, self._next_pid))
+        for signal in container.signals:
+            self._react(container, signal)
+        if draw < 60:  # noqa: PLR2004
+            self._end_after(container, self._dice.uniform(0.001, 5.0), self._dice.pick(EXITS))
+        elif draw < 85:  # noqa: PLR2004
+            self._end_after(container, self._dice.uniform(5.0, 200.0), self._dice.pick(EXITS))
+
+    def _signal(self, container_id: str, signal: int) -> None:
+        container = self._containers.get(container_id)
+        if container is None:
+            return  # it exited, and the agent hears of it soon
+        container.signals.append(signal)
+        if container.is_running:
+            self._react(container, signal)
+
+    def _react(self, container: Container, signal: int) -> None:
+        if signal == SIGKILL or not container.stubborn:
+            self._end_after(container, self._dice.uniform(0.001, 0.5), signal)
+
+    def _end_after(self, container: Container, delay_s: float, status: int) -> None:
+        self._agenda.after(delay_s, lambda: self._over(container, events.ContainerExited(container.id, status)))
+
+    def _over(self, container: Container, event: Event) -> None:
+        if container.is_over:
+            return
+        container.is_over = True
+        del self._containers[container.id]
+        self._post(event)

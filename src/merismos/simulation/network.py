@@ -1,0 +1,126 @@
+"""Time, chance and the ways that messages take.
+
+Rules: one agenda orders all that happens; what is due at the same instant happens in the order in which it was planned. A pipe
+keeps the order of what goes through it and loses the rest once it is cut; two pipes know nothing of each other.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from merismos.core.kernel import Prng
+
+Item = TypeVar("Item")
+Action = Callable[[], None]
+
+CALM_DELAY_S = 0.0005
+
+
+class Dice(Prng):
+    """The generator of the cores, with what a script draws from it."""
+
+    __slots__ = ()
+
+    def below(self, bound: int) -> int:
+        """Return an integer in [0, bound)."""
+        return self.next_u64() % bound
+
+    def chance(self, percent: int) -> bool:
+        """Return whether something of so many percent happens."""
+        return self.next_u64() % 100 < percent
+
+    def pick(self, choices: Sequence[Item]) -> Item:
+        """Return one of `choices`."""
+        return choices[self.next_u64() % len(choices)]
+
+
+class Agenda:
+    """What is yet to happen.
+
+    Units: `now` and delays in seconds of virtual time.
+    """
+
+    __slots__ = ("_heap", "_order", "now")
+
+    def __init__(self, now: float) -> None:
+        self.now = now
+        self._heap: list[tuple[float, int, Action]] = []
+        self._order = 0
+
+    def at(self, instant: float, action: Action) -> None:
+        """Plan `action`."""
+        self._order += 1
+        heapq.heappush(self._heap, (instant, self._order, action))
+
+    def after(self, delay_s: float, action: Action) -> None:
+        """Plan `action` for `delay_s` from now."""
+        self.at(self.now + delay_s, action)
+
+    def next(self) -> float | None:
+        """Return when the next thing happens."""
+        return self._heap[0][0] if self._heap else None
+
+    def pop(self) -> Action:
+        """Remove and return the next thing that happens."""
+        return heapq.heappop(self._heap)[2]
+
+
+class Weather:
+    """How long a message takes, and how long it takes to see that a connection is dead."""
+
+    __slots__ = ("_dice", "calm")
+
+    def __init__(self, dice: Dice) -> None:
+        self._dice = dice
+        self.calm = False
+
+    def delay_s(self) -> float:
+        """Return the delay of one message: mostly short, sometimes not."""
+        if self.calm:
+            return CALM_DELAY_S
+        draw = self._dice.below(1000)
+        if draw < 880:  # noqa: PLR2004 - the distribution is these numbers
+            return self._dice.uniform(0.0001, 0.005)
+        if draw < 995:  # noqa: PLR2004
+            return self._dice.uniform(0.005, 0.5)
+        return self._dice.uniform(0.5, 12.0)
+
+    def notice_s(self) -> float:
+        """Return after how long one side of a broken connection learns of it."""
+        if self.calm:
+            return CALM_DELAY_S
+        return self._dice.uniform(0.0, 0.5) if self._dice.chance(75) else self._dice.uniform(0.5, 120.0)
+
+
+class Pipe(Generic[Item]):
+    """One direction of a connection: everything in order, late, and nothing more once it is cut."""
+
+    __slots__ = ("_agenda", "_deliver", "_free_at", "_weather", "is_cut")
+
+    def __init__(self, agenda: Agenda, weather: Weather, deliver: Callable[[Item], None]) -> None:
+        self._agenda = agenda
+        self._weather = weather
+        self._deliver = deliver
+        self._free_at = 0.0
+        self.is_cut = False
+
+    def send(self, item: Item) -> None:
+        """Let `item` arrive, after all that was sent before it."""
+        if self.is_cut:
+            return
+        self._free_at = max(self._free_at, self._agenda.now + self._weather.delay_s())
+        self._agenda.at(self._free_at, lambda: self._arrive(item))
+
+    def clog(self, duration_s: float) -> None:
+        """Hold back what is sent from now on for a while."""
+        self._free_at = max(self._free_at, self._agenda.now + duration_s)
+
+    def cut(self) -> None:
+        """Lose what is under way and whatever follows."""
+        self.is_cut = True
+
+    def _arrive(self, item: Item) -> None:
+        if not self.is_cut:
+            self._deliver(item)

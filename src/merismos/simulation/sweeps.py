@@ -1,0 +1,235 @@
+"""What must hold of all records between two events, and once a cluster has come to rest.
+
+| checker     | what it finds                                                                                       |
+|-------------|-----------------------------------------------------------------------------------------------------|
+| accounting  | an agent on which offered + used + free isn't the total, or master and allocator disagree           |
+| twice       | resources that are in two offers, or in an offer and in use                                         |
+| overcommit  | an agent whose live tasks have more than there is                                                   |
+| indices     | an offer, task or stream that one index has and another hasn't                                      |
+| places      | an agent in two of registered, recovered, unreachable, gone; a registry that says otherwise          |
+| table       | a task whose record leaves the table of states, or a terminal one that changes                      |
+| lost        | a status update that no scheduler of its framework saw                                              |
+| convergence | machines that still disagree when everything has healed                                             |
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from merismos.core.agent.state import Phase
+from merismos.core.agent.state import Task as AgentTask
+from merismos.core.master.state import TERMINAL, Task
+from merismos.core.master.tasks import MOVES
+from merismos.core.master.validate.task import demand_of
+from merismos.model.rejection import Rejection
+from merismos.model.resource_protocol import from_protocol
+from merismos.model.resources import EMPTY, Resources, sum_of
+from merismos.protocol.thin import decode_task
+from merismos.simulation.checkers import Violation
+from merismos.simulation.scheduler import OVER
+
+if TYPE_CHECKING:
+    from merismos.core.master.state import Agent, Master
+    from merismos.simulation.hosts import AgentHost
+    from merismos.simulation.scheduler import Scheduler
+    from merismos.simulation.world import World
+
+_OWN_MOVES = frozenset({"TASK_UNREACHABLE", "TASK_GONE_BY_OPERATOR", "TASK_GONE"})
+
+
+class Sweeps:
+    """The checkers that look at everything."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._states: dict[tuple[str, str], tuple[Task, str]] = {}
+        self._demands: dict[str, Resources] = {}
+
+    @property
+    def _master(self) -> Master:
+        return self.world.master.machine.master
+
+    def sweep(self) -> None:
+        """Check all records against each other."""
+        self._check_indices()
+        for agent in self._master.agents.values():
+            self._check_agent(agent)
+        self._check_places()
+        self._check_tasks()
+        for host in self.world.hosts:
+            if host.down_until is None:
+                self._check_host(host)
+
+    def _check_agent(self, agent: Agent) -> None:
+        held: dict[tuple[str, str], Resources] = {}
+        holders: list[Any] = [*agent.offers.values(), *agent.executors.values()]
+        holders += [task for task in agent.tasks.values() if task.state not in TERMINAL]
+        for holder in holders:
+            framework_id = holder.framework_id if hasattr(holder, "framework_id") else holder.framework.id
+            if holder.resources:
+                key = (framework_id, holder.role)
+                held[key] = held.get(key, EMPTY) + holder.resources
+        if not agent.total.contains(sum_of(held.values())):
+            raise Violation("twice", f"agent {agent.id} has {agent.total}, but {held} is offered or in use")
+        cluster = self._master.allocator._cluster
+        known = cluster.agents.get(agent.id)
+        if known is None:
+            raise Violation("accounting", f"the allocator doesn't know agent {agent.id}")
+        charged = {(slot.framework.id, slot.role): resources for slot, resources in known.allocated.items()}
+        if charged != held:
+            raise Violation("accounting", f"agent {agent.id}: {held} is offered or in use, {charged} is charged")
+        if sum_of([known.free, *charged.values()]) != agent.total or known.total != agent.total:
+            raise Violation("accounting", f"agent {agent.id}: {known.free} free and {charged} are not {agent.total}")
+        offers = Counter((offer.framework.id, offer.role) for offer in agent.offers.values())
+        counted = {(slot.framework.id, slot.role): count for slot, count in known.held.items()}
+        if offers != counted:
+            raise Violation("accounting", f"agent {agent.id}: {offers} offers are out, {counted} are counted")
+
+    def _check_indices(self) -> None:
+        master = self._master
+        by_framework = [offer for framework in master.frameworks.values() for offer in framework.offers.values()]
+        by_agent = [offer for agent in master.agents.values() for offer in agent.offers.values()]
+        everywhere = sorted(master.offers)
+        if not everywhere == sorted(one.id for one in by_framework) == sorted(one.id for one in by_agent):
+            raise Violation("indices", "the offers of the master, its frameworks and its agents are not the same")
+        tasks = [id(task) for framework in master.frameworks.values() for task in framework.tasks.values()]
+        if sorted(tasks) != sorted(id(task) for agent in master.agents.values() for task in agent.tasks.values()):
+            raise Violation("indices", "the tasks of the frameworks and of the agents are not the same")
+        for framework in master.frameworks.values():
+            if (framework.stream is not None) != (master.streams.get(framework.stream or 0) is framework):
+                raise Violation("indices", f"the stream of {framework.id} is not its own")
+            if framework.stream is None and framework.offers:
+                raise Violation("indices", f"{framework.id} isn't there and holds offers")
+        for agent in master.agents.values():
+            if agent.link is not None and master.links.get(agent.link) is not agent:
+                raise Violation("indices", f"the link of {agent.id} is not its own")
+        if sorted(master.agents) != sorted(master.allocator._cluster.agents):
+            raise Violation("indices", "the agents of the master and of its allocator are not the same")
+
+    def _check_places(self) -> None:
+        master = self._master
+        places = [*master.agents, *master.recovered_agents, *master.unreachable_agents, *master.gone_agents]
+        twice = [agent_id for agent_id, count in Counter(places).items() if count > 1]
+        if twice:
+            raise Violation("places", f"{twice} are in two places")
+        stored = sorted(key for table, key in self.world.master.registry if table != "weights")
+        if not self.world.master.writes and stored != sorted(places):
+            raise Violation("places", f"the registry has {stored}, the master {sorted(places)}")
+
+    def _check_tasks(self) -> None:
+        states: dict[tuple[str, str], tuple[Task, str]] = {}
+        for framework in self._master.frameworks.values():
+            for task in [*framework.tasks.values(), *framework.unreachable_tasks.values()]:
+                key = (framework.id, task.id)
+                states[key] = (task, task.state)
+                before = self._states.get(key)
+                if before is None or before[0] is not task or before[1] == task.state:
+                    continue
+                if task.state not in MOVES.get(before[1], ()) and not (
+                    before[1] not in TERMINAL and task.state in _OWN_MOVES
+                ):
+                    raise Violation("table", f"task {key} goes from {before[1]} to {task.state}")
+        self._states = states
+
+    def _check_host(self, host: AgentHost) -> None:
+        state = host.machine.state
+        live = [
+            self._demand(task)
+            for framework in state.frameworks.values()
+            if not framework.shutting_down
+            for task in framework.tasks.values()
+            if task.phase is not Phase.ENDED
+        ]
+        total = from_protocol(state.settings.info.resources)
+        assert not isinstance(total, Rejection)
+        if not total.contains(sum_of(live)):
+            raise Violation("overcommit", f"{host.name} has {total} and runs {sum_of(live)}")
+
+    def _demand(self, task: AgentTask) -> Resources:
+        demand = self._demands.get(task.container_id)
+        if demand is None:
+            demand = demand_of(bytes(decode_task(task.raw).resources)).resources
+            self._demands[task.container_id] = demand
+        return demand
+
+    # ------------------------------------------------------------ at rest
+    def disagreement(self) -> str | None:
+        """Return where a healed cluster's machines still disagree, None where nowhere."""
+        for host in self.world.hosts:
+            fault = self._disagreement_on(host)
+            if fault is not None:
+                return fault
+        for scheduler in self.world.schedulers:
+            framework = self._master.frameworks.get(scheduler.id)
+            if not scheduler.subscribed or framework is None or framework.stream is None:
+                return f"{scheduler.name} ({scheduler.id}) is not subscribed"
+            for task in framework.tasks.values():
+                view = scheduler.tasks.get(task.id)
+                known = task.update_state or task.state
+                if view is not None and view.agent_id == task.agent.id and view.state != known and not view.interrupted:
+                    return f"{scheduler.name} takes {task.id} for {view.state}, the master for {known}"
+        if self.world.master.writes:
+            return "a write to the registry is under way"
+        weights = {key: msgspec.json.decode(text) for (table, key), text in self.world.master.registry.items() if table == "weights"}
+        return None if weights == self._master.weights else f"the weights {self._master.weights} are not {weights}"
+
+    def _disagreement_on(self, host: AgentHost) -> str | None:
+        state = host.machine.state
+        agent = self._master.agents.get(state.registration.agent_id)
+        if not host.is_registered() or agent is None or agent.link is None:
+            return f"{host.name} is not registered"
+        ours = {(task.framework_id, task.task_id): task.state for task in state.tasks()}
+        theirs = {key: task.state for key, task in agent.tasks.items()}
+        if ours != theirs:
+            return f"{host.name} runs {ours}, the master believes {theirs}"
+        if len(state.updates):
+            return f"{host.name} still owes updates: {[one.task_id for one in state.updates.unacknowledged()]}"
+        return None
+
+    def check_nothing_was_lost(self) -> None:
+        """Check that each update of an agent that is still there reached its scheduler, if that is still there."""
+        runs = {host.number: host.run for host in self.world.hosts}
+        for update in self.world.checkers.updates.values():
+            number, run, framework_id, task_id = update.key
+            if runs[number] != run or framework_id not in self._master.frameworks:
+                continue
+            if update.uuid not in self.world.checkers.seen.get(framework_id, ()):
+                raise Violation("lost", f"{framework_id} never saw that {task_id} is {update.state}")
+
+    def still_alive(self) -> str | None:
+        """Return which task isn't over yet, at the master or for a scheduler that missed nothing; None where none is."""
+        for agent in self._master.agents.values():
+            if agent.tasks:
+                return f"{agent.id} has {[task.id + ' ' + task.state for task in agent.tasks.values()]}"
+        for scheduler in self.world.schedulers:
+            alive = _alive(scheduler, even_interrupted=False)
+            if alive:
+                return f"{scheduler.name} ({scheduler.id}) waits for {alive}"
+        return None
+
+    def still_doubtful(self) -> str | None:
+        """Return which task isn't over yet for its scheduler, though it asked; None where none is."""
+        for scheduler in self.world.schedulers:
+            alive = _alive(scheduler, even_interrupted=True)
+            if alive:
+                return f"{scheduler.name} ({scheduler.id}) still waits for {alive}"
+        return None
+
+    def check_everything_is_free(self) -> None:
+        """Check that nothing is in use where no task is."""
+        for agent in self._master.agents.values():
+            offered = sum_of(offer.resources for offer in agent.offers.values())
+            free = self._master.allocator._cluster.agents[agent.id].free
+            if offered + free != agent.total:
+                raise Violation("convergence", f"agent {agent.id} runs nothing, yet only {offered + free} is free")
+
+
+def _alive(scheduler: Scheduler, *, even_interrupted: bool) -> list[str]:
+    return [
+        f"{task.id} {task.state} on {task.agent_id}"
+        for task in scheduler.tasks.values()
+        if task.state not in OVER and (even_interrupted or not task.interrupted)
+    ]

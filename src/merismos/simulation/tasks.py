@@ -1,0 +1,102 @@
+"""The operations that a played framework puts into an ACCEPT: launches that fit, and such as Mesos refuses, by chance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from merismos.simulation.leader import OfferView
+    from merismos.simulation.network import Dice
+    from merismos.simulation.scheduler import Scheduler
+
+Json = dict[str, Any]
+
+
+def value(text: str) -> Json:
+    """Return an id as JSON."""
+    return {"value": text}
+
+
+def scalar(name: str, amount: float) -> Json:
+    """Return a scalar resource as JSON."""
+    return {"name": name, "type": "SCALAR", "scalar": {"value": amount}}
+
+
+def launch_of(framework: Scheduler, offers: list[OfferView], dice: Dice) -> list[Json]:
+    """Return the operations of one ACCEPT; what they launch is noted with the framework."""
+    if dice.chance(5):
+        return []
+    left: dict[str, int] = {}
+    for offer in offers:
+        for name, amount in offer.left.items():
+            left[name] = left.get(name, 0) + amount
+    ports = [port for offer in offers for begin, end in offer.ports for port in range(begin, min(end, begin + 20) + 1)]
+    tasks = [_task(framework, offers[0].agent_id, left, ports, dice) for _ in range(1 + dice.below(3))]
+    operations: list[Json] = [{"type": "LAUNCH", "launch": {"task_infos": tasks[:2]}}]
+    if tasks[2:]:
+        operations.append({"type": "LAUNCH", "launch": {"task_infos": tasks[2:]}})
+    if dice.chance(3):
+        operations.append({"type": "RESERVE", "reserve": {"resources": [scalar("cpus", 1)]}})
+    return operations
+
+
+def _task(framework: Scheduler, agent_id: str, left: dict[str, int], ports: list[int], dice: Dice) -> Json:
+    """Return one task that fits into what is left, or one of the kinds that don't."""
+    task_id = _id_of(framework, agent_id, dice)
+    cpus_milli = min(dice.pick((100, 500, 1000, 2500)), max(left.get("cpus", 0), 10))
+    mem_mb = min(dice.pick((16, 32, 128)), max(left.get("mem", 0) // 1000, 1))
+    resources = [scalar("cpus", cpus_milli / 1000), scalar("mem", mem_mb)]
+    left["cpus"] = left.get("cpus", 0) - cpus_milli
+    left["mem"] = left.get("mem", 0) - mem_mb * 1000
+    if ports and dice.chance(40):
+        port = ports.pop(dice.below(len(ports)))
+        resources.append({"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": port, "end": port}]}})
+    task: Json = {
+        "name": task_id,
+        "task_id": value(task_id),
+        "agent_id": value(agent_id),
+        "resources": resources,
+        "command": {"shell": True, "value": "true"},
+    }
+    if dice.chance(15):
+        task["command"]["uris"] = [{"value": "http://host/file"}]
+    if dice.chance(10):
+        task["max_completion_time"] = {"nanoseconds": dice.below(30_000_000_000)}
+    if dice.chance(10):
+        task["kill_policy"] = {"grace_period": {"nanoseconds": dice.below(10_000_000_000)}}
+    if dice.chance(10):
+        _spoil(task, dice)
+    return task
+
+
+def _id_of(framework: Scheduler, agent_id: str, dice: Dice) -> str:
+    from merismos.simulation.scheduler import TaskView  # noqa: PLC0415 - the two name each other
+
+    if framework.tasks and dice.chance(2):
+        return dice.pick(list(framework.tasks)[-10:])  # used before; the view of the first stays
+    framework.launched += 1
+    task_id = f"t{framework.launched}"
+    framework.tasks[task_id] = TaskView(task_id, agent_id)
+    return task_id
+
+
+def _spoil(task: Json, dice: Dice) -> None:
+    """Make a task one that can't be launched."""
+    match dice.below(7):
+        case 0:
+            task["resources"] = [scalar("cpus", 1000)]
+        case 1:
+            task["agent_id"] = value("nowhere")
+        case 2:
+            task["resources"] = []
+        case 3:
+            del task["command"]
+        case 4:
+            task["container"] = {"type": "DOCKER", "docker": {"image": "busybox"}}  # refused by the agent
+        case _:
+            del task["command"]
+            task["executor"] = {  # refused by the agent, charged by the master
+                "executor_id": value("e" + str(dice.below(3))),
+                "command": {"value": "executor"},
+                "resources": [scalar("cpus", 0.1)],
+            }

@@ -1,0 +1,203 @@
+"""A whole cluster under one seed: what happens when, what goes wrong, and the way back to peace.
+
+Rules: chance comes from the seed alone and time from the agenda, so one seed is one story; its transcript's hash says so. While there
+is trouble every checker of a step runs at each step, the sweeps at every so many. Then it heals, and all sides have to agree;
+then every task is killed, and everything has to be free. `make_master` and `make_agent` let a test put in a faulty machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import deque
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from merismos.core.agent.machine import AgentMachine
+from merismos.core.kernel import TimerFired
+from merismos.core.master.machine import MasterMachine
+from merismos.core.master.state import Config
+from merismos.simulation.checkers import Checkers, Violation
+from merismos.simulation.hosts import AgentHost, Wire, resources_of_host
+from merismos.simulation.leader import Leader, Stream
+from merismos.simulation.network import Agenda, Dice, Weather
+from merismos.simulation.scheduler import Scheduler
+from merismos.simulation.sweeps import Sweeps
+from merismos.simulation.trouble import Trouble
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from merismos.core.kernel import Effect, Event
+    from merismos.simulation.hosts import MakeAgent
+    from merismos.simulation.leader import MakeMaster
+
+TIMERS_IN_ONE_INSTANT_MAX = 1000
+HEALING_S_MAX = 1500.0
+LOOK_S = 5.0
+
+
+class Settings(msgspec.Struct, kw_only=True):
+    """How big a world is, and how often everything is swept."""
+
+    hosts: int = 4
+    schedulers: int = 4
+    sweep_every: int = 20
+
+
+class World:
+    """A master, its agents, frameworks and operators, and what is between them."""
+
+    def __init__(
+        self,
+        seed: int,
+        settings: Settings | None = None,
+        *,
+        make_master: MakeMaster = MasterMachine,
+        make_agent: MakeAgent = AgentMachine,
+    ) -> None:
+        settings = Settings() if settings is None else settings
+        self.seed = seed
+        self.dice = Dice(seed)
+        self.agenda = Agenda(1000.0)
+        self.weather = Weather(self.dice)
+        self.steps = 0
+        self.next_token = 0
+        self.wires: dict[int, Wire] = {}
+        self.streams: dict[int, Stream] = {}
+        self.history: deque[str] = deque(maxlen=60)
+        self._digest = hashlib.blake2b(digest_size=16)
+        self._sweep_every = settings.sweep_every
+        self._timers = 0
+        self.hosts: list[AgentHost] = []
+        self.schedulers: list[Scheduler] = []
+        self.checkers = Checkers(self)
+        self.sweeps = Sweeps(self)
+        config = Config()
+        config.max_completed_frameworks = 1000
+        config.agent_reregister_timeout_s = 200.0
+        self.master = Leader(self, make_master, config)
+        self.master.start(seed)
+        for number in range(settings.hosts):
+            self.hosts.append(AgentHost(self, number, resources_of_host(number), make_agent))
+        for number in range(settings.schedulers):
+            scheduler = Scheduler(self, number)
+            self.schedulers.append(scheduler)
+            scheduler.subscribe()
+        self.trouble = Trouble(self)
+
+    # ------------------------------------------------------------ the transcript
+    def note(self, who: str, what: Event | Effect | None, payload: bytes) -> None:
+        """Write one line of the transcript."""
+        self.steps += 1
+        name = type(what).__name__
+        self._digest.update(b"%.9f %s %s " % (self.agenda.now, who.encode(), name.encode()))
+        self._digest.update(payload)
+        self.history.append(f"{self.agenda.now:.4f} {who} {name} {payload[:300]!r}")
+
+    def transcript_hash(self) -> str:
+        """Return the hash of all that happened."""
+        return self._digest.hexdigest()
+
+    # ------------------------------------------------------------ time
+    def step(self) -> None:
+        """Let the next thing happen."""
+        planned = self.agenda.next()
+        at, owner = self._next_timer()
+        if owner is not None and (planned is None or at <= planned):
+            if at > self.agenda.now:
+                self._timers = 0
+            self._timers += 1
+            if self._timers > TIMERS_IN_ONE_INSTANT_MAX:
+                raise Violation("handle", f"a timer of {owner} fires at {at} again and again")
+            self.agenda.now = max(self.agenda.now, at)
+            owner.handle(TimerFired())
+        elif planned is not None:
+            self.agenda.now = max(self.agenda.now, planned)
+            self.agenda.pop()()
+        else:
+            raise Violation("handle", "nothing is left to happen")
+
+    def _next_timer(self) -> tuple[float, Leader | AgentHost | None]:
+        earliest = self.master.machine.next_deadline()
+        owner: Leader | AgentHost | None = None if earliest is None else self.master
+        for host in self.hosts:
+            at = host.next_deadline()
+            if at is not None and (earliest is None or at < earliest):
+                earliest, owner = at, host
+        return (0.0 if earliest is None else earliest), owner
+
+    def run(self, events: int) -> None:
+        """Let so many events happen, in trouble."""
+        swept = 0
+        while self.steps < events:
+            self.step()
+            if self.steps - swept >= self._sweep_every:
+                swept = self.steps
+                self.sweeps.sweep()
+        self.sweeps.sweep()
+
+    def advance(self, duration_s: float) -> None:
+        """Let time pass."""
+        until = self.agenda.now + duration_s
+        passed: list[None] = []
+        self.agenda.at(until, lambda: passed.append(None))
+        while not passed:
+            self.step()
+
+    # ------------------------------------------------------------ peace
+    def heal(self) -> None:
+        """End all trouble; in time, all machines have to agree, and nobody may have missed anything."""
+        self.trouble.is_over = True
+        self.weather.calm = True
+        for scheduler in self.schedulers:
+            scheduler.calm = True
+            scheduler.interrupt_if_away()
+        self._wait_for(self.sweeps.disagreement, "convergence")
+        self.sweeps.check_nothing_was_lost()
+
+    def drain(self) -> None:
+        """Kill every task; in time all are over, their schedulers know, and everything is free."""
+        for scheduler in self.schedulers:
+            scheduler.kill_all()
+        self._kill_strays()
+        self._wait_for(self.sweeps.still_alive, "lost")
+        for scheduler in self.schedulers:
+            scheduler.reconcile([task for task in scheduler.tasks.values() if task.interrupted])
+        self._wait_for(self.sweeps.still_doubtful, "convergence")
+        self._wait_for(self.sweeps.disagreement, "convergence")
+        self.sweeps.check_nothing_was_lost()
+        self.sweeps.check_everything_is_free()
+
+    def _kill_strays(self) -> None:
+        """Kill what the master knows of and its scheduler doesn't."""
+        for scheduler in self.schedulers:
+            for task in self.master.machine.master.frameworks[scheduler.id].tasks.values():
+                scheduler.kill(task.id, task.agent.id)
+
+    def _wait_for(self, complaint: Callable[[], str | None], checker: str) -> None:
+        until = self.agenda.now + HEALING_S_MAX
+        while (fault := complaint()) is not None:
+            if self.agenda.now >= until:
+                raise Violation(checker, f"after {HEALING_S_MAX:g} s of peace {fault}")
+            self.advance(LOOK_S)
+            self.sweeps.sweep()
+
+
+def simulate(
+    seed: int,
+    events: int,
+    settings: Settings | None = None,
+    *,
+    make_master: MakeMaster = MasterMachine,
+    make_agent: MakeAgent = AgentMachine,
+) -> World:
+    """Live through one seed from the first event to the last task's end; return the world as it is then.
+
+    Errors: Violation, whatever goes wrong.
+    """
+    world = World(seed, settings, make_master=make_master, make_agent=make_agent)
+    world.run(events)
+    world.heal()
+    world.drain()
+    return world
