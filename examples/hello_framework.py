@@ -3,7 +3,9 @@
 from merismos.sdk import Framework, Offer, Task, Update
 
 framework = Framework("hello")
-waiting = [Task(name=f"hello-{number}", command="echo hello from $HOSTNAME; sleep 1", cpus=0.1, mem=32) for number in range(5)]
+waiting = [
+    Task(name=f"hello-{number}", command="echo hello from $HOSTNAME; sleep 1", cpus=0.1, mem=32) for number in range(5)
+]
 running: set[str] = set()
 
 

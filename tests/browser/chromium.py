@@ -111,7 +111,7 @@ class Page:
     async def screenshot(self, path: Path) -> None:
         """Write a picture of the page."""
         told = await self.call("Page.captureScreenshot", format="png")
-        path.write_bytes(base64.b64decode(told["data"]))
+        await asyncio.to_thread(path.write_bytes, base64.b64decode(told["data"]))
 
     async def close(self) -> None:
         """Let go of the page."""

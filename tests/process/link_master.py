@@ -44,10 +44,14 @@ class LinkMaster:
         self.links += 1
         writer.write(SWITCHING + link.encode_frame([link.Hello(epoch=1, master_id="m")]))
         decoder = link.FrameDecoder()
-        while data := await reader.read(65536):
-            for message in decoder.feed(data):
-                self._take(message)
-        writer.close()
+        try:
+            while data := await reader.read(65536):
+                for message in decoder.feed(data):
+                    self._take(message)
+        except ConnectionError:
+            return
+        finally:
+            writer.transport.abort()
 
     def _take(self, message: link.AnyMessage) -> None:
         self.heard.append(message)

@@ -34,6 +34,7 @@ class Allocators(RuleBasedStateMachine):
     @initialize(interval_s=st.sampled_from([1.0, 0.5]), agents=st.lists(st.sampled_from(TOTALS), max_size=4))
     def start(self, interval_s: float, agents: list[Resources]) -> None:
         self.real = Allocator(AllocatorSettings(allocation_interval_s=interval_s))
+        self.real._cluster.table.retired_max = 1
         self.naive = Naive(interval_s)
         self.now = 100.0
         self.offers: list[Grant] = []
@@ -272,4 +273,4 @@ class Allocators(RuleBasedStateMachine):
 
 
 TestAllocators = Allocators.TestCase
-TestAllocators.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestAllocators.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)

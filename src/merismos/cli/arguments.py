@@ -50,12 +50,16 @@ def parse_arguments(argv: Sequence[str]) -> argparse.Namespace:
 def build_parser() -> Parser:
     """Return the parser of all commands."""
     parser = Parser(
-        prog=PROGRAM, description="A Mesos-compatible cluster kernel: many machines as one computer.", allow_abbrev=False
+        prog=PROGRAM,
+        description="A Mesos-compatible cluster kernel: many machines as one computer.",
+        allow_abbrev=False,
     )
     _add_shared(parser, suppress=False)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="module", required=True)
     for name, (summary, add) in COMMANDS.items():
-        one = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False)
+        one = commands.add_parser(
+            name, help=summary, description=summary[0].upper() + summary[1:] + ".", allow_abbrev=False
+        )
         _add_shared(one, suppress=True)
         add(one)
     return parser
@@ -98,7 +102,9 @@ def _check_command(argv: list[str]) -> None:
 def _refuse(unknown: str, arguments: argparse.Namespace) -> NoReturn:
     module: str = arguments.module
     if not unknown.startswith("-"):
-        raise CommandError(f"`{module}` doesn't know what to do with {unknown!r}", f"See: {PROGRAM} {module} --help", code=USAGE)
+        raise CommandError(
+            f"`{module}` doesn't know what to do with {unknown!r}", f"See: {PROGRAM} {module} --help", code=USAGE
+        )
     known = [name for name in flags_by_command()[module] if name.startswith("--")]
     todo = nearest(unknown.partition("=")[0], known) or f"See: {PROGRAM} {module} --help"
     raise CommandError(f"`{module}` has no flag {unknown.partition('=')[0]}", todo, code=USAGE)
@@ -143,7 +149,9 @@ def _count(text: str) -> int:
 
 def _port(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) > _PORT_MAX:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port; a port is a number up to {_PORT_MAX}, 0 is any free one")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no port; a port is a number up to {_PORT_MAX}, 0 is any free one"
+        )
     return int(text)
 
 
@@ -171,7 +179,9 @@ def _up(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="what each agent offers, for example 'cpus:4;mem:8192' (default: all CPUs, and its share of memory, disk and ports)",
     )
-    parser.add_argument("--detach", "-d", action="store_true", help="return once it is ready; end it with `merismos down`")
+    parser.add_argument(
+        "--detach", "-d", action="store_true", help="return once it is ready; end it with `merismos down`"
+    )
 
 
 def _run(parser: argparse.ArgumentParser) -> None:
@@ -189,9 +199,16 @@ def _run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--role", default="*", help="the role to run in (default: *)")
     parser.add_argument("--user", help="the user to run as (default: the agent's)")
     parser.add_argument(
-        "--env", "-e", action="append", default=[], metavar="NAME=VALUE", help="a variable; NAME alone takes it from here"
+        "--env",
+        "-e",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a variable; NAME alone takes it from here",
     )
-    parser.add_argument("--uri", action="append", default=[], metavar="URI", help="a file to fetch into the sandbox, unpacked")
+    parser.add_argument(
+        "--uri", action="append", default=[], metavar="URI", help="a file to fetch into the sandbox, unpacked"
+    )
     parser.add_argument(
         "--constraint",
         "--attribute-constraint",
@@ -200,8 +217,12 @@ def _run(parser: argparse.ArgumentParser) -> None:
         metavar="RULE",
         help="which agents: rack=r1, rack!=r1, rack~REGEX, rack!~REGEX, rack (has it), !rack; hostname works too",
     )
-    parser.add_argument("--timeout", type=duration_s, metavar="TIME", help="end the task after this time (exit code 124)")
-    parser.add_argument("--wait", type=duration_s, metavar="TIME", help="give up when it isn't running after this time (exit code 125)")
+    parser.add_argument(
+        "--timeout", type=duration_s, metavar="TIME", help="end the task after this time (exit code 124)"
+    )
+    parser.add_argument(
+        "--wait", type=duration_s, metavar="TIME", help="give up when it isn't running after this time (exit code 125)"
+    )
 
 
 def _ps(parser: argparse.ArgumentParser) -> None:

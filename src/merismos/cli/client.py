@@ -49,7 +49,8 @@ class Client:
             self.close()
             self.address = parse(answer.headers["location"])
         raise CommandError(
-            f"the masters point at each other, the last time to {self.address}", "Wait for an election to end, and try again."
+            f"the masters point at each other, the last time to {self.address}",
+            "Wait for an election to end, and try again.",
         )
 
     def get(self, target: str) -> Any:  # noqa: ANN401 - the JSON of an answer
@@ -77,7 +78,8 @@ class Client:
     def _decoded(self, what: str, answer: Answer) -> Any:  # noqa: ANN401
         if answer.status == _UNAVAILABLE:
             raise CommandError(
-                f"{self._kind} {self.address} can't answer yet: {answer.text() or 'no leader'}", "Try again in a moment."
+                f"{self._kind} {self.address} can't answer yet: {answer.text() or 'no leader'}",
+                "Try again in a moment.",
             )
         if answer.status != _OK:
             raise CommandError(
@@ -128,7 +130,9 @@ class Client:
         else:
             why = getattr(error, "strerror", None) or str(error)
         if self._kind == "master":
-            todo = "Start a cluster here with: merismos up    or name its master: --master HOST:PORT (or MERISMOS_MASTER)"
+            todo = (
+                "Start a cluster here with: merismos up    or name its master: --master HOST:PORT (or MERISMOS_MASTER)"
+            )
         else:
             todo = "The agent may be gone, or can't be reached from this machine."
         return Unreachable(f"no {self._kind} answers at {self.address}: {why}", todo)
@@ -144,4 +148,3 @@ def find_master(given: str | None) -> Client:
     except AddressError as error:
         where = "--master" if given else local_cluster.ADDRESS_VARIABLE
         raise CommandError(f"{where}: {error}") from error
-

@@ -82,7 +82,11 @@ def _agent(agent: Row) -> Row:
 
 def _host_of(pid: str, info: Row) -> tuple[str, int]:
     host, _, port = pid.partition("@")[2].rpartition(":")
-    return (host.strip("[]"), int(port)) if host and port.isdigit() else (info.get("hostname", ""), info.get("port", _AGENT_PORT))
+    return (
+        (host.strip("[]"), int(port))
+        if host and port.isdigit()
+        else (info.get("hostname", ""), info.get("port", _AGENT_PORT))
+    )
 
 
 def frameworks(master: Client, *, completed: bool) -> list[Row]:
@@ -125,14 +129,17 @@ def roles(master: Client) -> list[Row]:
 
 
 def find(rows: list[Row], given: str, what: str) -> Row:
-    """Return the row whose id is `given`, or the only one whose id begins with it or whose name it is.
+    """Return the row whose id is `given`, else the latest of that name, else the only one whose id begins with it.
 
     Errors: CommandError, with what may have been meant.
     """
     exact = [row for row in rows if row["id"] == given]
     if exact:
         return exact[-1]
-    close = [row for row in rows if row["id"].startswith(given) or row["name"] == given]
+    named = [row for row in rows if row["name"] == given]
+    if named:
+        return named[-1]
+    close = [row for row in rows if row["id"].startswith(given)]
     if not close:
         raise CommandError(f"the master knows no {what} {given!r}", nearest(given, [row["id"] for row in rows]))
     if len({row["id"] for row in close}) > 1:

@@ -47,14 +47,20 @@ def parse(rule: str) -> Constraint:
     found = _RULE.fullmatch(rule)
     operator = (found["operator"] or "") if found else ""
     if found is None or (found["not"] and operator):
-        raise CommandError(f"--constraint {rule!r} is no rule", "Write for example rack=r1, rack!=r1, rack~r[12], rack or !rack", code=USAGE)
+        raise CommandError(
+            f"--constraint {rule!r} is no rule",
+            "Write for example rack=r1, rack!=r1, rack~r[12], rack or !rack",
+            code=USAGE,
+        )
     kind = operator.removeprefix("!").replace("==", "=")
     constraint = Constraint(found["name"], kind, found["value"] or "", bool(found["not"]) or operator.startswith("!"))
     if kind == "~":
         try:
             re.compile(constraint.value)
         except re.error as error:
-            raise CommandError(f"--constraint {rule!r}: {constraint.value!r} is no regular expression: {error}", code=USAGE) from error
+            raise CommandError(
+                f"--constraint {rule!r}: {constraint.value!r} is no regular expression: {error}", code=USAGE
+            ) from error
     return constraint
 
 
@@ -63,9 +69,13 @@ def offer_constraints(constraints: list[Constraint], role: str) -> scheduler.Off
     if not constraints:
         return None
     group = scheduler.OfferConstraints_RoleConstraints_Group(
-        attribute_constraints=[scheduler.AttributeConstraint(selector=_selector(one), predicate=_predicate(one)) for one in constraints]
+        attribute_constraints=[
+            scheduler.AttributeConstraint(selector=_selector(one), predicate=_predicate(one)) for one in constraints
+        ]
     )
-    return scheduler.OfferConstraints(role_constraints={role: scheduler.OfferConstraints_RoleConstraints(groups=[group])})
+    return scheduler.OfferConstraints(
+        role_constraints={role: scheduler.OfferConstraints_RoleConstraints(groups=[group])}
+    )
 
 
 def accepts(constraints: list[Constraint], offer: Offer) -> bool:

@@ -33,21 +33,33 @@ FLAGS: Final = table_of(
         Flag("checkpoint", Kind.SWITCH, "false", "Ask for checkpoints; here every task has them."),
         Flag("command", Kind.TEXT, None, "The command to run."),
         Flag("containerizer", Kind.TEXT, "mesos", "The containerizer; only mesos without an image is there yet."),
-        Flag("content_type", Kind.TEXT, "protobuf", "The encoding of the scheduler's calls; JSON is used whatever it says."),
+        Flag(
+            "content_type",
+            Kind.TEXT,
+            "protobuf",
+            "The encoding of the scheduler's calls; JSON is used whatever it says.",
+        ),
         Flag("docker_image", Kind.TEXT, None, "The image to run in; not there yet."),
         Flag("env", Kind.TEXT, None, "The command's environment, as a JSON object."),
         Flag("framework_capabilities", Kind.TEXT, None, "Capabilities of the framework, separated by commas."),
         Flag("help", Kind.SWITCH, "false", "Print the flags and exit."),
         Flag("kill_after", Kind.DURATION, None, "Time after which the task is killed."),
         Flag("master", Kind.TEXT, None, "The master, host:port."),
-        Flag("mesos_exit_code", Kind.SWITCH, "false", "Exit with 0 whatever becomes of the task, as Mesos does (ours)."),
+        Flag(
+            "mesos_exit_code", Kind.SWITCH, "false", "Exit with 0 whatever becomes of the task, as Mesos does (ours)."
+        ),
         Flag("name", Kind.TEXT, None, "The name of the command; it is the task's id too."),
         Flag("networks", Kind.TEXT, None, "Networks to join; not there yet."),
         Flag("principal", Kind.TEXT, None, "The principal of the framework."),
         Flag("resources", Kind.TEXT, "cpus:1;mem:128", "The resources of the task."),
         Flag("role", Kind.TEXT, "*", "The role of the framework."),
         Flag("secret", Kind.TEXT, None, "The secret of the principal."),
-        Flag("shell", Kind.SWITCH, "true", "Run the command by the shell; otherwise its words are the program and its arguments."),
+        Flag(
+            "shell",
+            Kind.SWITCH,
+            "true",
+            "Run the command by the shell; otherwise its words are the program and its arguments.",
+        ),
         Flag("task", Kind.TEXT, None, "A whole TaskInfo, as JSON."),
         Flag("task_group", Kind.TEXT, None, "A task group, as JSON; not there yet."),
         Flag("user", Kind.TEXT, None, "The user of the framework (ours)."),
@@ -193,7 +205,9 @@ def task_of(flags: Flags) -> Task:
     """
     for refused in REFUSED:
         if flags.given(refused):
-            raise FlagError(f"--{refused} can't be served by this version; run a plain command: --name=NAME --command=COMMAND")
+            raise FlagError(
+                f"--{refused} can't be served by this version; run a plain command: --name=NAME --command=COMMAND"
+            )
     name, command = flags.text("name"), flags.text("command")
     if not name:
         raise FlagError("--name is missing: write --name=NAME")
@@ -252,7 +266,9 @@ def more_capabilities(flags: Flags) -> list[str]:
     known = set(mesos.FrameworkInfo_Capability_Type)
     for one in given:
         if one not in known:
-            raise FlagError(f"--framework_capabilities: there is no capability {one}; there are {', '.join(sorted(known))}")
+            raise FlagError(
+                f"--framework_capabilities: there is no capability {one}; there are {', '.join(sorted(known))}"
+            )
     return [one for one in given if one not in CAPABILITIES]
 
 

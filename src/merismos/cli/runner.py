@@ -45,7 +45,9 @@ class Runner:
     Errors: CommandError out of `run` when there is no master, or it refuses.
     """
 
-    def __init__(self, framework: Framework, task: Task, rules: list[constraints.Constraint], reporter: Reporter) -> None:
+    def __init__(
+        self, framework: Framework, task: Task, rules: list[constraints.Constraint], reporter: Reporter
+    ) -> None:
         self._framework = framework
         self._task = task
         self._rules = rules
@@ -58,6 +60,7 @@ class Runner:
         self._done = asyncio.Event()
         self._unfit = asyncio.Event()
         self._lost = False
+        self._ended_from_outside = False
         self._signal: int | None = None
         self._failure: CommandError | None = None
         self._started_at = time.monotonic()
@@ -81,7 +84,10 @@ class Runner:
                 following.result()
             await self._drain()
         except FrameworkError as error:
-            raise CommandError(str(error), code=NOT_RUN) from error
+            if self._offer is None:
+                raise CommandError(str(error), code=NOT_RUN) from error
+            self._reporter.note(f"the task is ended: {error}")
+            self._ended_from_outside = True
         finally:
             self._framework.stop()
             for task in (explaining, done, *self._copying):
@@ -128,7 +134,9 @@ class Runner:
                 self._reporter.note(f"lost the master at {reason}; trying again, the task goes on meanwhile")
             self._lost = True
         elif "answered 503" not in reason or time.monotonic() - self._started_at > SUBSCRIBE_S_MAX:
-            todo = "Start a cluster here with: merismos up    or name its master: --master HOST:PORT (or MERISMOS_MASTER)"
+            todo = (
+                "Start a cluster here with: merismos up    or name its master: --master HOST:PORT (or MERISMOS_MASTER)"
+            )
             self._fail(f"no master answers at {reason}", todo)
 
     def _on_subscribed(self, _framework_id: str) -> None:
@@ -168,7 +176,9 @@ class Runner:
         executor_id = status.executor_id.value if status.executor_id is not None else update.task_id
         container = status.container_status.container_id if status.container_status is not None else None
         for name in ("stdout", "stderr"):
-            path = sandbox.path_of(self._framework.id, executor_id, container.value if container is not None else "", name)
+            path = sandbox.path_of(
+                self._framework.id, executor_id, container.value if container is not None else "", name
+            )
             follower = Follower(self._offer.address, path, lambda data, name=name: self._write(name, data))  # type: ignore[misc]
             self._followers.append(follower)
             self._copying.append(asyncio.create_task(follower.run()))
@@ -196,7 +206,10 @@ class Runner:
         while self._offer is None:
             waited_s = time.monotonic() - self._started_at
             if wait_s_max is not None and waited_s >= wait_s_max:
-                self._fail(f"{self._task.name} waited {wait_s_max:g} s, and no offer fits yet", "See: merismos why, or wait longer: --wait")
+                self._fail(
+                    f"{self._task.name} waited {wait_s_max:g} s, and no offer fits yet",
+                    "See: merismos why, or wait longer: --wait",
+                )
                 return
             if self._framework.id and (self._unfit.is_set() or waited_s >= EXPLAIN_AFTER_S):
                 if connection is None or str(connection.address) != self._framework.master:
@@ -227,6 +240,8 @@ class Runner:
         last = self._last
         if self._signal is not None:
             return OF_A_SIGNAL + self._signal
+        if self._ended_from_outside:
+            return KILLED
         if last is None:
             return NOT_RUN
         if last.reason == "REASON_MAX_COMPLETION_TIME_REACHED":

@@ -97,6 +97,17 @@ class StatusUpdates:
                 first.append(update)
         return first
 
+    def resend(self, framework_id: str, now: float) -> list[UpdateStatus]:
+        """A framework's scheduler is there anew: return the first update of each of its streams, to be sent again."""
+        again = []
+        for key, stream in self._streams.items():
+            if key[0] == framework_id:
+                stream.retry_s = RETRY_S_MIN
+                update = self._send(key, stream, now)
+                if update is not None:
+                    again.append(update)
+        return again
+
     def disconnect(self) -> None:
         """The link is down: send nothing until it is up again."""
         self._connected = False

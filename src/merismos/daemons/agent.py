@@ -124,7 +124,10 @@ class AgentProcess:
         asyncio.get_running_loop().run_in_executor(None, self.sandboxes.remove, effect.directory)
 
     def _checkpoint_agent(self, effect: effects.CheckpointAgent) -> None:
-        self.sandboxes.checkpoint_agent(effect.agent_id, effect.info)
+        try:
+            self.sandboxes.checkpoint_agent(effect.agent_id, effect.info)
+        except OSError as error:
+            self.log.warning("the agent's id can't be written down", error=str(error))
 
     def _exit(self, effect: effects.Exit) -> None:
         if not self.ended.done():

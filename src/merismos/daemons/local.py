@@ -84,7 +84,9 @@ class LocalMachines:
             raise ClusterError(self._explained(str(error))) from error
         except TimeoutError as error:
             words = "\n".join(f"{child.name}:\n{child.last_words()}" for child in self._children)
-            raise ClusterError(f"not ready after {READY_S_MAX:g} s. The last words of each process:\n{words}") from error
+            raise ClusterError(
+                f"not ready after {READY_S_MAX:g} s. The last words of each process:\n{words}"
+            ) from error
         self.note()
 
     async def run(self) -> None:

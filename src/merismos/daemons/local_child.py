@@ -69,7 +69,9 @@ class Child:
                 self._port = int(self._port_file.read_text())
                 return self._port
             if self._process.returncode is not None:
-                raise StartError(f"{self.name} ended at once, with code {self._process.returncode}:\n{self.last_words()}")
+                raise StartError(
+                    f"{self.name} ended at once, with code {self._process.returncode}:\n{self.last_words()}"
+                )
             await asyncio.sleep(_POLL_S)
 
     async def ended(self) -> int:

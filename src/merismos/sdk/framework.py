@@ -186,7 +186,9 @@ class Framework:
             if following.done():
                 following.result()
         except RefusedError as error:
-            raise FrameworkError(f"{self.master} refuses the framework {self.info.name!r} or a call of it: {error}") from error
+            raise FrameworkError(
+                f"{self.master} refuses the framework {self.info.name!r} or a call of it: {error}"
+            ) from error
         finally:
             if self._teardown_at_end:
                 await self._teardown()

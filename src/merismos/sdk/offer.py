@@ -120,7 +120,9 @@ class Offer:
         for task in tasks:
             short = self.lacks(task)
             if short:
-                raise DoesNotFitError(f"{task.name} doesn't fit: {self!r} has too little {' and '.join(short)} left for it")
+                raise DoesNotFitError(
+                    f"{task.name} doesn't fit: {self!r} has too little {' and '.join(short)} left for it"
+                )
             self.tasks.append(task)
             self.task_infos.append(task.info(self.agent_id, self._take(task)))
 

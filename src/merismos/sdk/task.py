@@ -59,7 +59,9 @@ class Task(msgspec.Struct, kw_only=True):
             resources=resources,
             command=self._command(resources),
             labels=_labels(self.labels),
-            kill_policy=None if self.kill_grace_s is None else mesos.KillPolicy(grace_period=_duration(self.kill_grace_s)),
+            kill_policy=None
+            if self.kill_grace_s is None
+            else mesos.KillPolicy(grace_period=_duration(self.kill_grace_s)),
             max_completion_time=None if self.time_limit_s is None else _duration(self.time_limit_s),
         )
         if self.template is not None:

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
     from merismos.shell.turn import Turn
 
+# uvloop rounds delays to whole milliseconds: rounded down to 0 again and again, a timer would spin until its instant has come.
+ROUNDING_S = 0.0005
+
 Performer = Callable[[Any], None]
 Fault = Callable[[Event, Exception], None]
 
@@ -118,13 +121,12 @@ class Driver:
             self._timer = None
         self._timer_at = at
         if at is not None:
-            self._timer = self._loop.call_later(max(0.0, at - self._clock()), self._on_timer)
+            self._timer = self._loop.call_later(max(0.0, at - self._clock() + ROUNDING_S), self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None
         at = self._timer_at
         if at is not None and self._clock() < at:
-            # a loop whose clock is coarser than ours wakes us a little early
-            self._timer = self._loop.call_later(at - self._clock(), self._on_timer)
+            self._timer = self._loop.call_later(at - self._clock() + ROUNDING_S, self._on_timer)
             return
         self.post(TimerFired())

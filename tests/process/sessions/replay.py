@@ -46,11 +46,8 @@ def normal(value: Any) -> Any:  # noqa: ANN401 - any JSON
 
 def steps_of(recording: Json) -> list[Json]:
     """Return the events and calls of a recording in the order in which the scheduler saw and made them."""
-    steps: list[tuple[float, int, Json]] = []
-    for event in recording["events"]:
-        steps.append((event["t_ms"], 0, event))
-    for call in recording["calls"]:
-        steps.append((call["t_ms"] - call["response"]["elapsed_ms"], 1, call))
+    steps: list[tuple[float, int, Json]] = [(event["t_ms"], 0, event) for event in recording["events"]]
+    steps += [(call["t_ms"] - call["response"]["elapsed_ms"], 1, call) for call in recording["calls"]]
     return _causes_first([step for _, _, step in sorted(steps, key=lambda step: step[:2])])
 
 

@@ -48,7 +48,9 @@ def ask(
     data = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
     named = {"Content-Type": "application/json"} if data is not None else {}
     try:
-        connection.request(method, path, data, named | {name.replace("_", "-"): value for name, value in headers.items()})
+        connection.request(
+            method, path, data, named | {name.replace("_", "-"): value for name, value in headers.items()}
+        )
         answer = connection.getresponse()
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
     finally:
@@ -155,7 +157,9 @@ class Scheduler:
             return False
         return True
 
-    def task(self, task_id: str, offer: Json, command: str = "true", cpus: float = 0.1, mem: float = 32, **more: Any) -> Json:  # noqa: ANN401
+    def task(
+        self, task_id: str, offer: Json, command: str = "true", cpus: float = 0.1, mem: float = 32, **more: Any
+    ) -> Json:  # noqa: ANN401
         return {
             "name": task_id, "task_id": {"value": task_id}, "agent_id": offer["agent_id"],
             "resources": scalars(cpus=cpus, mem=mem), "command": {"value": command}, **more,

@@ -59,7 +59,7 @@ def test_f1_updates_that_nobody_heard_are_told_to_the_next_scheduler(cluster: Cl
     unheard = first.stream.take("UPDATE")["update"]["status"]
     first.close()
     with Scheduler(cluster.port, first.info | {"id": {"value": first.id}}) as second:
-        again = second.stream.take("UPDATE")["update"]["status"]
+        again = second.stream.take("UPDATE", within_s=5.0)["update"]["status"]
         assert (again["state"], again["uuid"]) == ("TASK_STARTING", unheard["uuid"])
         second.acknowledge(again)
         assert second.update("short", "TASK_FAILED")["message"] == "Command exited with status 4"
@@ -71,7 +71,9 @@ def test_f1_after_the_failover_timeout_all_is_torn_down(cluster: Cluster) -> Non
     assert Path(f"/proc/{pid}").exists()
     scheduler.close()
     cluster.events.take("FRAMEWORK_REMOVED", lambda event: scheduler.id in json.dumps(event))
-    completed = next(one for one in get(cluster.port, "/frameworks")["completed_frameworks"] if one["id"] == scheduler.id)
+    completed = next(
+        one for one in get(cluster.port, "/frameworks")["completed_frameworks"] if one["id"] == scheduler.id
+    )
     assert [task["state"] for task in completed["completed_tasks"]] == ["TASK_KILLED"]
     until(cluster.agents[0].port, "/state", lambda state: not _is_among(state["frameworks"], scheduler.id))
     assert not Path(f"/proc/{pid}").exists()
@@ -185,7 +187,10 @@ def _stale(scheduler: Scheduler) -> Json:
 
 def _group(scheduler: Scheduler) -> Json:
     offer = scheduler.offer()
-    group = {"executor": {"executor_id": {"value": "e"}, "type": "DEFAULT"}, "task_group": {"tasks": [scheduler.task("t", offer)]}}
+    group = {
+        "executor": {"executor_id": {"value": "e"}, "type": "DEFAULT"},
+        "task_group": {"tasks": [scheduler.task("t", offer)]},
+    }
     scheduler.accept([offer], [{"type": "LAUNCH_GROUP", "launch_group": group}])
     return scheduler.update("t")
 
@@ -257,11 +262,12 @@ def test_f8_a_kill_before_anything_runs_ends_the_task(cluster: Cluster) -> None:
         assert status["state"] == "TASK_KILLED"
 
 
-def test_f8_shutdown_of_an_executor_ends_its_task(cluster: Cluster) -> None:
+def test_f8_shutdown_is_for_executors_of_ones_own_so_a_command_task_lives_on_as_in_mesos(cluster: Cluster) -> None:
     with Scheduler(cluster.port) as scheduler:
         launch(scheduler, "shut")
         scheduler.call("SHUTDOWN", {"executor_id": {"value": "shut"}, "agent_id": {"value": cluster.agents[0].id}})
-        assert scheduler.update("shut")["state"] in {"TASK_KILLED", "TASK_FAILED"}
+        scheduler.call("RECONCILE", {"tasks": []})
+        assert scheduler.update("shut")["state"] == "TASK_RUNNING"
 
 
 def test_f8_a_message_is_accepted_and_a_task_without_an_executor_of_its_own_lives_on(cluster: Cluster) -> None:
@@ -279,7 +285,10 @@ def test_f8_teardown_ends_the_stream_and_every_task_and_the_id_is_spent(cluster:
     scheduler.call("TEARDOWN")
     scheduler.stream.until_over()
     assert scheduler.stream.has_ended
-    assert scheduler.send({"type": "REVIVE", "framework_id": {"value": scheduler.id}}) == (400, b"Framework cannot be found")
+    assert scheduler.send({"type": "REVIVE", "framework_id": {"value": scheduler.id}}) == (
+        400,
+        b"Framework cannot be found",
+    )
     scheduler.close()
     until(cluster.agents[0].port, "/state", lambda state: not _is_among(state["frameworks"], scheduler.id))
     assert not Path(f"/proc/{pid}").exists()
@@ -317,10 +326,12 @@ def test_a_master_that_restarts_gets_its_agents_and_tasks_back(tmp_path: Path) -
             until(cluster.port, "/slaves", lambda found: [one["id"] for one in found["slaves"]] == [agent.id])
             asked = [{"task_id": {"value": "survivor"}, "agent_id": {"value": agent.id}}]
             second.call("RECONCILE", {"tasks": asked})
-            status = second.update("survivor")
-            assert (status["state"], status["reason"]) == ("TASK_RUNNING", "REASON_RECONCILIATION")
+            # An acknowledgement that died with the master lets the agent tell it once more first.
+            while (status := second.update("survivor")).get("reason") != "REASON_RECONCILIATION":
+                assert status["state"] in {"TASK_STARTING", "TASK_RUNNING"}
+            assert status["state"] == "TASK_RUNNING"
             assert Path(f"/proc/{pid}").exists()
             assert amounts_of(second.offer()["resources"])["cpus"] == 3.9
             assert _tasks(cluster.port, first.id) == {"survivor": "TASK_RUNNING"}
             second.kill("survivor")
-            assert second.update("survivor")["state"] == "TASK_KILLED"
+            second.update("survivor", "TASK_KILLED")

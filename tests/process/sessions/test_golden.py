@@ -82,7 +82,11 @@ def test_a_legacy_session_goes_as_recorded(cluster: Cluster, recordings: Path) -
 def _ask_again(cluster: Cluster, recording: Json, replay: Replay) -> None:
     """One recorded request and its answer, outside of any stream."""
     request = replay.translated(recording["request"])
-    headers = {name.replace("-", "_"): value for name, value in request["headers"] if name in {"Content-Type", "Mesos-Stream-Id"}}
+    headers = {
+        name.replace("-", "_"): value
+        for name, value in request["headers"]
+        if name in {"Content-Type", "Mesos-Stream-Id"}
+    }
     status, named, body = ask(cluster.port, "POST", request["path"], request["body"], **headers)
     recorded = recording["response"]
     assert (status, body.decode()) == (recorded["status"], replay.translated(recorded["body"]))
@@ -181,7 +185,9 @@ CONSTRAINT_CASES = (
 
 
 @pytest.mark.parametrize("name", CONSTRAINT_CASES)
-def test_offer_constraints_let_through_what_the_recorded_ones_did(cluster: Cluster, recordings: Path, name: str) -> None:
+def test_offer_constraints_let_through_what_the_recorded_ones_did(
+    cluster: Cluster, recordings: Path, name: str
+) -> None:
     cases = load(recordings, "15_offer_constraints")["cases"]
     assert [case["name"] for case in cases] == list(CONSTRAINT_CASES)
     (case,) = (case for case in cases if case["name"] == name)
@@ -193,7 +199,9 @@ def test_offer_constraints_let_through_what_the_recorded_ones_did(cluster: Clust
         assert stream.events == recorded
         return
     subscribe = case["request"]["body"]["subscribe"]
-    with Scheduler(cluster.port, subscribe["framework_info"], offer_constraints=subscribe["offer_constraints"]) as scheduler:
+    with Scheduler(
+        cluster.port, subscribe["framework_info"], offer_constraints=subscribe["offer_constraints"]
+    ) as scheduler:
         is_offered = any(event["type"] == "OFFERS" for event in recorded)
         assert scheduler.offers_come(WAIT_S_MAX if is_offered else QUIET_S) is is_offered
         framework = next(one for one in get(cluster.port, "/frameworks")["frameworks"] if one["id"] == scheduler.id)

@@ -77,12 +77,16 @@ def test_b2_offers_of_one_agent_are_merged_and_operations_run_in_order(cluster: 
         second = scheduler.offer()
         assert amounts_of(first["resources"])["cpus"] == amounts_of(second["resources"])["cpus"] == 2.0
         # Neither of the two would do for the first task alone, and what the first leaves is too little for the third.
-        tasks = [scheduler.task(name, first, cpus=cpus) for name, cpus in (("large", 3.0), ("small", 0.5), ("late", 0.6))]
+        tasks = [
+            scheduler.task(name, first, cpus=cpus) for name, cpus in (("large", 3.0), ("small", 0.5), ("late", 0.6))
+        ]
         scheduler.accept([first, second], [{"type": "LAUNCH", "launch": {"task_infos": [task]}} for task in tasks])
         scheduler.update("large", "TASK_FINISHED")
         scheduler.update("small", "TASK_FINISHED")
         refused = scheduler.update("late", "TASK_ERROR")
-        assert refused["message"].startswith("Total resources cpus(allocated: test):0.6; mem(allocated: test):32 required")
+        assert refused["message"].startswith(
+            "Total resources cpus(allocated: test):0.6; mem(allocated: test):32 required"
+        )
 
 
 def test_b2_what_is_not_supported_yet_is_refused_in_words_and_nothing_is_lost(cluster: Cluster) -> None:
@@ -208,7 +212,9 @@ CONSTRAINTS: list[tuple[Json, Json | None, set[str]]] = [
 
 
 @pytest.mark.parametrize(("predicate", "selector", "hosts"), CONSTRAINTS)
-def test_b7_offers_meet_the_constraints(racks: Cluster, predicate: Json, selector: Json | None, hosts: set[str]) -> None:
+def test_b7_offers_meet_the_constraints(
+    racks: Cluster, predicate: Json, selector: Json | None, hosts: set[str]
+) -> None:
     info = framework_info(capabilities=(*MODERN, "GPU_RESOURCES"))
     constraints = _constraint(predicate, selector)
     with Scheduler(racks.port, info, offer_constraints=constraints) as scheduler:
@@ -254,7 +260,9 @@ def test_b10_a_role_is_added_without_a_new_subscription_and_some_fields_stay(clu
         assert (shown["name"], shown["roles"]) == ("renamed", ["before", "added"])
         for field, value in (("user", "nobody"), ("principal", "q"), ("checkpoint", False)):
             text = scheduler.call("UPDATE_FRAMEWORK", {"framework_info": changed | {field: value}}, status=400)
-            assert text.startswith(f"FrameworkInfo update is not valid: Updating 'FrameworkInfo.{field}' is unsupported".encode())
+            assert text.startswith(
+                f"FrameworkInfo update is not valid: Updating 'FrameworkInfo.{field}' is unsupported".encode()
+            )
 
 
 def test_b10_constraints_are_changed_and_a_role_that_is_left_gives_its_offers_back(cluster: Cluster) -> None:

@@ -32,7 +32,9 @@ def test_a1_an_agents_resources_and_attributes_are_exactly_what_its_flags_say(ra
         {"name": "level", "type": "SCALAR", "scalar": {"value": 10.0}},
     ]
     (listed,) = (
-        one for one in operate(racks.port, "GET_AGENTS")["get_agents"]["agents"] if one["agent_info"]["hostname"] == "one"
+        one
+        for one in operate(racks.port, "GET_AGENTS")["get_agents"]["agents"]
+        if one["agent_info"]["hostname"] == "one"
     )
     for said in (offer["resources"], listed["total_resources"], listed["agent_info"]["resources"]):
         assert amounts_of(said) == amounts
@@ -75,7 +77,8 @@ def test_a3_a_framework_is_offered_resources_in_each_of_its_roles(racks: Cluster
 
 
 @pytest.mark.parametrize(
-    ("role", "why"), [("-x", "start with a hyphen"), (".", "'.'"), ("a//b", "a//b"), ("a b", "whitespace"), ("/a", "/a"), ("..", "..")]
+    ("role", "why"),
+    [("-x", "start with a hyphen"), (".", "'.'"), ("a//b", "a//b"), ("a b", "whitespace"), ("/a", "/a"), ("..", "..")],
 )
 def test_a3_an_invalid_role_is_refused_with_a_clear_error(cluster: Cluster, role: str, why: str) -> None:
     body = {"type": "SUBSCRIBE", "subscribe": {"framework_info": framework_info(role)}}
@@ -89,7 +92,10 @@ def test_a3_an_invalid_role_is_refused_with_a_clear_error(cluster: Cluster, role
 
 
 def test_a4_sub_roles_share_their_parents_part_and_the_tree_shows_sums(cluster: Cluster) -> None:
-    with Scheduler(cluster.port, framework_info("eng/web")) as web, Scheduler(cluster.port, framework_info("eng/db")) as db:
+    with (
+        Scheduler(cluster.port, framework_info("eng/web")) as web,
+        Scheduler(cluster.port, framework_info("eng/db")) as db,
+    ):
         offer = web.offer()
         web.launch(offer, web.task("web", offer, "sleep 60", cpus=1.0, mem=100), refuse_s=60)
         offer = db.offer()

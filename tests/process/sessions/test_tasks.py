@@ -47,8 +47,12 @@ def stdout_of(sandbox: Path) -> list[str]:
 
 
 def test_h15_a_shell_command_sees_its_environment(cluster: Cluster) -> None:
-    variables = [{"name": "FOO", "value": "b a r"}, {"name": "EMPTY", "value": ""}, {"name": "PATH", "value": "/bin:/usr/bin"}]
-    sandbox, _ = run(cluster, {"value": "set; pwd; cd /; echo \"$FOO\"", "environment": {"variables": variables}})
+    variables = [
+        {"name": "FOO", "value": "b a r"},
+        {"name": "EMPTY", "value": ""},
+        {"name": "PATH", "value": "/bin:/usr/bin"},
+    ]
+    sandbox, _ = run(cluster, {"value": 'set; pwd; cd /; echo "$FOO"', "environment": {"variables": variables}})
     lines = stdout_of(sandbox)
     assert "FOO='b a r'" in lines
     assert "EMPTY=''" in lines
@@ -142,8 +146,14 @@ def test_h16_archives_are_extracted_unless_told_not_to_and_files_are_named_as_as
 
 
 @pytest.mark.parametrize("name", ["missing", "../outside"])
-def test_h16_what_cannot_be_fetched_fails_the_task_and_says_why(cluster: Cluster, files: tuple[Path, str], name: str) -> None:
-    uri = {"value": f"{files[1]}/missing"} if name == "missing" else {"value": f"{files[1]}/hello.sh", "output_file": name}
+def test_h16_what_cannot_be_fetched_fails_the_task_and_says_why(
+    cluster: Cluster, files: tuple[Path, str], name: str
+) -> None:
+    uri = (
+        {"value": f"{files[1]}/missing"}
+        if name == "missing"
+        else {"value": f"{files[1]}/hello.sh", "output_file": name}
+    )
     _, status = run(cluster, {"value": "true", "uris": [uri]}, "TASK_FAILED")
     assert status["reason"] == "REASON_CONTAINER_LAUNCH_FAILED"
     assert status["source"] == "SOURCE_AGENT"
@@ -188,7 +198,7 @@ def _until_written(path: Path, text: str) -> None:
 def test_h20_a_task_that_ignores_term_dies_at_the_end_of_its_grace_with_all_its_children(cluster: Cluster) -> None:
     with Scheduler(cluster.port, framework_info(capabilities=("MULTI_ROLE", "TASK_KILLING_STATE"))) as scheduler:
         offer = scheduler.offer()
-        command = f"sh -c \"{STUBBORN}\" & echo $! > child; {STUBBORN}"
+        command = f'sh -c "{STUBBORN}" & echo $! > child; {STUBBORN}'
         policy = {"grace_period": {"nanoseconds": NANOSECONDS // 2}}
         scheduler.launch(offer, scheduler.task("stubborn", offer, command, kill_policy=policy))
         scheduler.update("stubborn", "TASK_RUNNING")

@@ -133,9 +133,8 @@ class AnyOrder(RuleBasedStateMachine):
             self.rig.advance(10.0)
         self.rig.open_link()
         (back,) = self.rig.sent(link.ReregisterAgent)
-        assert [json.loads(record.task)["name"] for record in back.tasks] == [
-            one.task_id for one in self.rig.state.tasks()
-        ]
+        expected = [one.task_id for one in self.rig.state.tasks()] + [key[1] for key in self.rig.state.refused]
+        assert [json.loads(record.task)["name"] for record in back.tasks] == expected
         self.rig.receive(link.AgentRegistered("S0"))
         self._work()
 
@@ -172,6 +171,7 @@ class AnyOrder(RuleBasedStateMachine):
         while self.in_flight:
             self.acknowledge(0)
         assert not self.rig.state.tasks()
+        assert not self.rig.state.refused
         assert len(self.rig.state.updates) == 0
         assert all(TERMINAL.intersection(told) for told in self.told.values())
 

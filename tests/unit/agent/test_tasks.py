@@ -497,6 +497,14 @@ def test_a_frameworks_new_capabilities_count_from_then_on() -> None:
     assert rig.acknowledge_all() == ["TASK_KILLING", "TASK_KILLED"]
 
 
+def test_what_is_not_acknowledged_goes_out_again_when_the_frameworks_scheduler_is_there_anew() -> None:
+    rig = running_rig()
+    rig.exited("t", 0)
+    before = rig.updates()
+    rig.receive(link.UpdateFramework(framework_info()))
+    assert [status["uuid"] for status in rig.updates()[len(before) :]] == [before[-1]["uuid"]]
+
+
 # ------------------------------------------------------------------ sandboxes
 
 

@@ -107,6 +107,40 @@ def test_ties_go_to_whoever_was_served_less_often_and_then_by_name() -> None:
     assert agent == "S0"
 
 
+def test_what_a_framework_took_while_it_was_alone_counts_once_another_comes() -> None:
+    rig = Rig()
+    for number in range(4):
+        rig.agent(active=number < 2)
+    rig.framework("A")
+    assert len(take_all(rig)) == 2
+    rig.framework("B")
+    rig.allocator.activate_agent("S2")
+    assert rig.offered() == [("B", "S2")]
+
+
+def test_how_often_a_role_was_served_while_it_was_alone_counts_once_another_comes() -> None:
+    rig = Rig()
+    rig.agent()
+    rig.framework("A", "first")
+    for _ in range(3):
+        (grant,) = rig.cycle(1.0)
+        rig.decline(grant, None)
+    rig.framework("B", "second")
+    assert rig.offered() == [("B", "S0")]
+
+
+def test_a_weight_counts_from_the_next_cycle_on() -> None:
+    rig = Rig()
+    for number in range(3):
+        rig.agent(active=number < 2)
+    rig.framework("A", "first")
+    rig.framework("B", "second")
+    assert len(take_all(rig)) == 2
+    rig.allocator.set_weight("second", 4.0)
+    rig.allocator.activate_agent("S2")
+    assert rig.offered() == [("B", "S2")]
+
+
 def test_excluded_names_do_not_count_for_shares() -> None:
     rig = Rig(fair_sharing_excluded=["gpus"])
     rig.agent("gpus:8;mem:64;cpus:0.1")

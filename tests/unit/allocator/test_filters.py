@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
+from merismos.core.allocator import Grant
 from merismos.core.allocator.filters import REFUSE_S_MAX, last_step, step_at
-from unit.allocator.rig import Rig, res
+from unit.allocator.rig import Rig, constraint, constraints, res
 
 
 def alone(text: str = "cpus:4;mem:4096") -> Rig:
@@ -85,6 +86,70 @@ def test_a_filter_of_an_agent_that_has_less_now_holds() -> None:
     (other,) = rig.cycle()
     rig.answer(other, res("cpus:1;mem:1024"), 3600.0)
     assert rig.offered(100.0) == []
+
+
+def test_offers_refused_at_once_for_different_times_come_back_at_different_times() -> None:
+    rig = alone()
+    rig.agent()
+    first, second = rig.cycle()
+    rig.decline(first, 3600.0)
+    rig.decline(second, 5.0)
+    assert rig.offered(6.0) == [("A", second.agent_id)]
+
+
+def growing() -> tuple[Rig, Grant, Grant]:
+    """An agent of which A was offered three CPUs and then, as a task of B ended, four; both offers unanswered."""
+    rig = Rig()
+    rig.agent("cpus:4", used=[("B", "ops", res("cpus:1"))])
+    rig.framework("A")
+    (small,) = rig.cycle()
+    rig.decline(small, 3600.0)
+    rig.allocator.recover("B", "ops", "S0", res("cpus:1"), now=rig.now)
+    (big,) = rig.cycle()
+    assert big.resources == res("cpus:4")
+    return rig, small, big
+
+
+def test_a_longer_refusal_of_less_outlives_a_shorter_one_of_more() -> None:
+    rig, _, big = growing()
+    rig.answer(big, res("cpus:1"), None)
+    assert rig.cycle() == []
+    rig.allocator.recover("A", "eng", "S0", res("cpus:1"), now=rig.now, refuse_s=None)
+    (again,) = rig.cycle()
+    rig.decline(again, 5.0)
+    rig.allocator.allocate_used("B", "ops", "S0", res("cpus:1"))
+    assert rig.offered(100.0) == []
+
+
+def test_refusals_that_do_not_imply_each_other_are_kept_side_by_side() -> None:
+    rig = Rig()
+    rig.agent("cpus:4;mem:64", used=[("B", "ops", res("cpus:3"))])
+    rig.framework("A")
+    for freed, taken, left in (("cpus:3", "mem:32", "cpus:1;mem:64"), ("mem:32", "cpus:3", "cpus:4;mem:32")):
+        (grant,) = rig.cycle()
+        assert grant.resources == res(left)
+        rig.decline(grant, 3600.0)
+        rig.allocator.recover("B", "ops", "S0", res(freed), now=rig.now)
+        rig.allocator.allocate_used("B", "ops", "S0", res(taken))
+    assert rig.offered(100.0) == []
+    rig.allocator.recover("B", "ops", "S0", res("cpus:3"), now=rig.now)
+    assert rig.offered() == [("A", "S0")]
+
+
+def test_bits_that_are_used_again_mean_nothing_old() -> None:
+    rig = Rig()
+    rig.agent(marks="rack:r1")
+    rig.agent(marks="rack:r2")
+    rig.framework("A", constraints=constraints("eng", [constraint(text_equals="r1")]))
+    for _ in range(200):
+        (grant,) = rig.cycle()
+        rig.decline(grant, 3600.0)
+        rig.allocator.revive("A", [])
+    for number in range(100):
+        rig.framework(f"F{number}")
+    cluster = rig.allocator._cluster
+    assert (cluster.agents["S1"].denied & ~cluster.table.retired).bit_count() == 1
+    assert cluster.agents["S0"].denied == 0
 
 
 def test_revive_clears_filters_at_once() -> None:

@@ -243,6 +243,28 @@ def test_a_framework_that_left_a_role_keeps_what_it_has_there_and_gets_no_more()
     assert [view.role for view in rig.allocator.role_view()] == ["two"]
 
 
+def test_an_agent_that_comes_with_more_in_use_than_it_has_offers_nothing_of_the_excess() -> None:
+    rig = Rig()
+    rig.agent("cpus:4;mem:4096", used=[("A", "eng", res("cpus:3;mem:1024")), ("A", "eng", res("cpus:3;mem:1024"))])
+    rig.framework("A")
+    (grant,) = rig.cycle()
+    assert grant.resources == res("mem:2048")
+    rig.answer(grant, grant.resources)
+    rig.allocator.recover("A", "eng", "S0", res("cpus:3;mem:1024"), now=rig.now)
+    (more,) = rig.cycle()
+    assert more.resources == res("cpus:1;mem:1024")
+
+
+def test_a_role_that_a_framework_left_goes_with_the_last_agent_that_held_it() -> None:
+    rig = Rig()
+    rig.agent()
+    rig.framework("A", "one")
+    rig.cycle()
+    rig.allocator.update_framework("A", ["two"], PLAIN)
+    rig.allocator.remove_agent("S0")
+    assert [view.role for view in rig.allocator.role_view()] == ["two"]
+
+
 def test_giving_back_more_than_was_given_is_a_bug() -> None:
     rig = Rig()
     rig.agent("cpus:4;mem:4096")

@@ -108,7 +108,12 @@ def test_two_tasks_of_one_name_have_different_ids() -> None:
 
 def test_an_offer_says_where_its_agent_is_and_what_it_is_like() -> None:
     offer = offered(port=5055)
-    assert (str(offer.address), offer.hostname, offer.role, offer.attributes) == ("127.0.0.1:5055", "one", "*", {"rack": "r1"})
+    assert (str(offer.address), offer.hostname, offer.role, offer.attributes) == (
+        "127.0.0.1:5055",
+        "one",
+        "*",
+        {"rack": "r1"},
+    )
 
 
 @given(st.integers(min_value=0, max_value=255))

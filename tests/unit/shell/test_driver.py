@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
+
+import uvloop
 
 from merismos.core.kernel import Effect, Event, TimerFired
 from merismos.shell.driver import Driver
@@ -79,6 +82,36 @@ def test_the_timer_fires_once_at_the_deadline_and_never_before() -> None:
         assert len(machine.fired_at) == 1
 
     asyncio.run(scenario())
+
+
+def test_a_timer_does_not_spin_while_less_than_a_millisecond_is_left() -> None:
+    class Once(Echo):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fired = asyncio.Event()
+
+        def handle(self, event: Event, now: float) -> Sequence[Effect]:
+            if isinstance(event, TimerFired):
+                self.fired.set()
+            return super().handle(event, now)
+
+    async def scenario() -> int:
+        loop = asyncio.get_running_loop()
+        machine, looks = Once(), []
+
+        def clock() -> float:
+            looks.append(1)
+            return time.monotonic()
+
+        driver = Driver(machine, {Say: lambda _: None}, loop, Turn(loop), on_fault=lambda *_: None, clock=clock)
+        for _ in range(20):
+            machine.fired.clear()
+            machine.deadline = time.monotonic() + 0.0014
+            driver.post(Said("a"))
+            await asyncio.wait_for(machine.fired.wait(), 5)
+        return len(looks)
+
+    assert uvloop.run(scenario()) < 20 * 12
 
 
 def test_an_earlier_deadline_replaces_a_later_one() -> None:

@@ -115,7 +115,7 @@ class Walk:
                 self.wait(0)
 
     def return_agent(self, which: int) -> None:
-        """An agent is back with the tasks and executors that it had."""
+        """An agent is back with the tasks and executors that it had; one that forgot its executors comes, too."""
         if not self.lost:
             return
         agent_id = list(self.lost)[which % len(self.lost)]
@@ -124,7 +124,7 @@ class Walk:
             task
             for framework in self.rig.master.frameworks.values()
             for task in framework.unreachable_tasks.values()
-            if task.agent.id == agent_id
+            if task.agent.id == agent_id and (which or not task.executor_id)
         ]
         records = [as_reported(task) for task in tasks]
         executors = dict.fromkeys(task.framework.id for task in tasks if task.executor_id)

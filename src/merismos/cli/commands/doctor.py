@@ -110,7 +110,9 @@ def _local_cluster() -> Finding:
         return _finding("merismos up", OK, "no cluster of yours runs here")
     if local_cluster.is_locked():
         return _finding("merismos up", OK, f"runs at http://{record.master}, process {record.pid}")
-    return _finding("merismos up", WARNING, "a cluster was killed and left things behind; take them away: merismos down")
+    return _finding(
+        "merismos up", WARNING, "a cluster was killed and left things behind; take them away: merismos down"
+    )
 
 
 def _clock(date: str) -> Finding:
@@ -119,14 +121,18 @@ def _clock(date: str) -> Finding:
     except ValueError:
         return _finding("clock", OK, "the master doesn't tell the time")
     if drift_s > CLOCK_DRIFT_S_MAX:
-        return _finding("clock", WARNING, f"the master's differs from this machine's by {drift_s:.0f} s: run NTP on both")
+        return _finding(
+            "clock", WARNING, f"the master's differs from this machine's by {drift_s:.0f} s: run NTP on both"
+        )
     return _finding("clock", OK, "the same as the master's")
 
 
 def _agents(agents: list[cluster.Row]) -> Finding:
     active = sum(agent["state"] == "active" for agent in agents)
     if not active:
-        return _finding("agents", PROBLEM, "none is active, so nothing can run: merismos agent --master=HOST:PORT --work_dir=FOLDER")
+        return _finding(
+            "agents", PROBLEM, "none is active, so nothing can run: merismos agent --master=HOST:PORT --work_dir=FOLDER"
+        )
     state = OK if active == len(agents) else WARNING
     return _finding("agents", state, f"{active} of {len(agents)} active")
 

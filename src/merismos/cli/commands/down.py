@@ -42,5 +42,7 @@ def _wait(pid: int) -> None:
     deadline = time.monotonic() + PATIENCE_S
     while local_cluster.is_locked():
         if time.monotonic() > deadline:
-            raise CommandError(f"the cluster's process {pid} doesn't end", f"Force it: kill -9 {pid}; then: merismos down")
+            raise CommandError(
+                f"the cluster's process {pid} doesn't end", f"Force it: kill -9 {pid}; then: merismos down"
+            )
         time.sleep(POLL_S)

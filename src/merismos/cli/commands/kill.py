@@ -1,4 +1,7 @@
-"""`merismos kill`: ends a task, whichever framework it is of."""
+"""`merismos kill`: ends a task, whichever framework it is of.
+
+Rules: a master that can't end single tasks is asked to end the framework where the task is its only one, as with `merismos run`.
+"""
 
 from __future__ import annotations
 
@@ -33,9 +36,24 @@ def kill(master: Client, task: cluster.RowView) -> None:
     body = urlencode({"taskId": task["id"], "frameworkId": task["framework_id"]}).encode()
     answer = master.ask("POST", "/tasks/kill", body=body, content_type=FORM)
     if answer.status in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.NOT_IMPLEMENTED}:
+        if _is_alone(master, task):
+            _teardown(master, task)
+            return
         raise CommandError(
             f"master {master.address} can't end single tasks (it answered {answer.status})",
-            "Its framework can; a task of `merismos run` ends with Ctrl-C there.",
+            f"Its framework {task['framework_id']} has other tasks, so only it can end this one.",
         )
     if answer.status not in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
         raise CommandError(f"master {master.address} won't end {task['id']}: {answer.text()}")
+
+
+def _is_alone(master: Client, task: cluster.RowView) -> bool:
+    alive = cluster.tasks(master, completed=False)
+    return [one["id"] for one in alive if one["framework_id"] == task["framework_id"]] == [task["id"]]
+
+
+def _teardown(master: Client, task: cluster.RowView) -> None:
+    body = urlencode({"frameworkId": task["framework_id"]}).encode()
+    answer = master.ask("POST", "/teardown", body=body, content_type=FORM)
+    if answer.status != HTTPStatus.OK:
+        raise CommandError(f"master {master.address} won't end the framework of {task['id']}: {answer.text()}")

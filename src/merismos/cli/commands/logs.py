@@ -36,7 +36,9 @@ def _agent_of(master: Client, task: cluster.Row) -> Client:
     for agent in cluster.agents(master):
         if agent["id"] == task["agent_id"]:
             return Client(parse(agent["address"]), kind="agent")
-    raise CommandError(f"the agent of {task['id']} is not registered, so its output can't be read", "See: merismos agents")
+    raise CommandError(
+        f"the agent of {task['id']} is not registered, so its output can't be read", "See: merismos agents"
+    )
 
 
 def _follow(

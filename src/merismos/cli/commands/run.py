@@ -78,9 +78,13 @@ def environment_of(given: list[str]) -> dict[str, str]:
     for one in given:
         name, separator, value = one.partition("=")
         if not name:
-            raise CommandError(f"--env {one!r} names no variable", "Write NAME=VALUE, or NAME to take it from here", code=USAGE)
+            raise CommandError(
+                f"--env {one!r} names no variable", "Write NAME=VALUE, or NAME to take it from here", code=USAGE
+            )
         if not separator and name not in os.environ:
-            raise CommandError(f"--env {name}: there is no such variable here", f"Set it, or write {name}=VALUE", code=USAGE)
+            raise CommandError(
+                f"--env {name}: there is no such variable here", f"Set it, or write {name}=VALUE", code=USAGE
+            )
         found[name] = value if separator else os.environ[name]
     return found
 

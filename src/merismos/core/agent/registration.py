@@ -164,5 +164,11 @@ def introduce(agent: Agent) -> link.RegisterAgent | link.ReregisterAgent:
         tasks.append(record)
         frameworks.setdefault(record.framework_id, framework)
     return link.ReregisterAgent(
-        agent.registration.agent_id, info, settings.version, settings.pid, settings.capabilities, tasks, list(frameworks.values())
+        agent.registration.agent_id,
+        info,
+        settings.version,
+        settings.pid,
+        settings.capabilities,
+        tasks,
+        list(frameworks.values()),
     )

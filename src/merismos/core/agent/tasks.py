@@ -159,16 +159,18 @@ def on_run_task_group(agent: Agent, message: link.RunTaskGroup, now: float) -> N
 
 
 def on_update_framework(agent: Agent, message: link.UpdateFramework, now: float) -> None:
-    """Take a framework's new FrameworkInfo."""
+    """Take a framework's new FrameworkInfo; what it hasn't acknowledged goes out again, since its scheduler may be a new one."""
     try:
         info = json.decode(mesos.FrameworkInfo, message.framework)
     except DecodeError as error:
         agent.effects.append(Log("err", f"an update of a framework is dropped: {error}"))
         return
-    framework = agent.frameworks.get(info.id.value if info.id is not None else "")
+    framework_id = info.id.value if info.id is not None else ""
+    framework = agent.frameworks.get(framework_id)
     if framework is not None:
         framework.update(message.framework, info)
-    del now
+    for update in agent.updates.resend(framework_id, now):
+        send(agent, update)
 
 
 def on_shutdown_agent(agent: Agent, message: link.ShutdownAgent, now: float) -> None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from merismos.core.allocator.constraints import RoleCondition
 
 GATES: Final = ("GPU_RESOURCES", "REGION_AWARE", "REVOCABLE_RESOURCES", "SHARED_RESOURCES", "RESERVATION_REFINEMENT")
-_RETIRED_AT_LEAST: Final = 64
+RETIRED_MAX: Final = 64
 
 
 class Framework:
@@ -51,6 +51,7 @@ class SlotTable:
         self._free: list[int] = []
         self._live = 0
         self.retired = 0
+        self.retired_max = RETIRED_MAX  # or as many as are in use, where those are more
         self.lacking: dict[str, int] = dict.fromkeys(GATES, 0)
         self.minima: dict[Minimum, int] = {}
         self.own_minimum = 0
@@ -122,7 +123,7 @@ class SlotTable:
 
     def should_recycle(self) -> bool:
         """Whether so many bits wait that sweeping them out of every agent pays."""
-        return self.retired.bit_count() >= max(_RETIRED_AT_LEAST, self._live)
+        return self.retired.bit_count() >= max(self.retired_max, self._live)
 
     def recycle(self) -> int:
         """Return the retired bits for the caller to sweep; they may be given out again at once."""

@@ -1,0 +1,1 @@
+"""The web page of a master: static files, served by `adapters.http`."""
