@@ -86,7 +86,9 @@ def cycles() -> list[Row]:
 def processes() -> list[Row]:
     """Real processes through master, agent and supervisor."""
     seen = real.tasks_per_second(3000)
-    return [Row("real processes (`true`) through the whole stack", seen["tasks_s"], "tasks/s", "500", None, seen["note"])]
+    return [
+        Row("real processes (`true`) through the whole stack", seen["tasks_s"], "tasks/s", "500", None, seen["note"])
+    ]
 
 
 SECTIONS: dict[str, Callable[[], list[Row]]] = {
@@ -100,7 +102,10 @@ SECTIONS: dict[str, Callable[[], list[Row]]] = {
 
 def conditions() -> str:
     """Return what the figures were measured on."""
-    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "?")
+    model = next(
+        (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
+        "?",
+    )
     return (
         f"CPython {platform.python_version()}, {os.cpu_count()} cores of {model}, Linux {platform.release()}; master, load and "
         "simulated agents are separate processes on one machine; CPU is the master's own (schedstat), setup included."

@@ -155,7 +155,12 @@ class Connection(asyncio.Protocol):
         floor = self._floor
         if call.accept is not None:
             agent = int(call.accept.offer_ids[0].value[1:])
-            tasks = [bytes(task) for operation in call.accept.operations if operation.launch for task in operation.launch.task_infos]
+            tasks = [
+                bytes(task)
+                for operation in call.accept.operations
+                if operation.launch
+                for task in operation.launch.task_infos
+            ]
             framework = str(self._headers[b"mesos-stream-id"], "ascii")
             floor.links[agent].send(link.RunTasks(framework, b"{}", "bench", tasks))
             floor.offer(agent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import resource
 from collections.abc import Coroutine
+from pathlib import Path
 from typing import Any
 
 import uvloop
@@ -28,8 +29,6 @@ def cpu_s(pid: int) -> float:
     Units: seconds.
     Source: Linux, Documentation/scheduler/sched-stats.rst, /proc/PID/schedstat.
     """
-    from pathlib import Path
-
     total = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
         total += int((task / "schedstat").read_text().split()[0])
@@ -38,7 +37,5 @@ def cpu_s(pid: int) -> float:
 
 def rss_bytes(pid: int) -> int:
     """Return a process's resident memory."""
-    from pathlib import Path
-
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * resource.getpagesize()

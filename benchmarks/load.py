@@ -43,7 +43,9 @@ class _Offer(msgspec.Struct, gc=False):
 
     def tasks(self) -> int:
         """Return how many tasks of 0.1 CPUs it has room for."""
-        return max((int(part.scalar.value * 10) for part in self.resources if part.name == "cpus" and part.scalar), default=0)
+        return max(
+            (int(part.scalar.value * 10) for part in self.resources if part.name == "cpus" and part.scalar), default=0
+        )
 
 
 class _Offers(msgspec.Struct, gc=False):

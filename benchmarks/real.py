@@ -32,7 +32,13 @@ def tasks_per_second(tasks: int) -> dict[str, Any]:
     Units: CPU in ms a task; the processes of the tasks themselves not counted.
     """
     with tempfile.TemporaryDirectory() as folder, master_process() as (master_pid, port):
-        argv = (f"--master={HOST}:{port}", "--ip=127.0.0.1", "--port=0", f"--work_dir={folder}", f"--resources={RESOURCES}")
+        argv = (
+            f"--master={HOST}:{port}",
+            "--ip=127.0.0.1",
+            "--port=0",
+            f"--work_dir={folder}",
+            f"--resources={RESOURCES}",
+        )
         with process("merismos.daemons.agent", *argv, "--logging_level=WARNING") as agent:
             wait_for_agent(port)
             before = cpu_s(master_pid), cpu_s(agent.pid)

@@ -101,8 +101,11 @@ class SimulatedAgent(asyncio.Protocol):
                 else:
                     answers.append(self._update(message.framework_id, message.task_id, state))
             case link.RunTasks():
-                for raw in message.tasks:
-                    answers.append(self._update(message.framework_id, TASK_ID.decode(raw).task_id.value, self._next[""]))
+                first = self._next[""]
+                answers += [
+                    self._update(message.framework_id, TASK_ID.decode(raw).task_id.value, first)
+                    for raw in message.tasks
+                ]
             case link.Ping():
                 answers.append(link.Pong(message.sequence))
             case link.AgentRegistered():

@@ -46,8 +46,16 @@ def master_process(*flags: str) -> Iterator[tuple[int, int]]:
     """Start a master; yield its pid and port."""
     with tempfile.TemporaryDirectory() as folder:
         port_file = Path(folder) / "port"
-        argv = ("merismos.daemons.master", "--ip=127.0.0.1", "--port=0", f"--work_dir={folder}", f"--port_file={port_file}")
-        with process(*argv, "--registry=in_memory", "--logging_level=WARNING", "--allocation_interval=50ms", *flags) as child:
+        argv = (
+            "merismos.daemons.master",
+            "--ip=127.0.0.1",
+            "--port=0",
+            f"--work_dir={folder}",
+            f"--port_file={port_file}",
+        )
+        with process(
+            *argv, "--registry=in_memory", "--logging_level=WARNING", *(flags or ("--allocation_interval=50ms",))
+        ) as child:
             while not (port_file.exists() and port_file.read_text().strip()):
                 if child.poll() is not None:
                     raise SystemExit("the master ended early")
@@ -106,4 +114,4 @@ def memory_per_agent(agents: int, frameworks: int) -> float:
 if __name__ == "__main__":
     raise_file_limit()
     crowd_size, how = int(sys.argv[1]), sys.argv[2]
-    print(json.dumps(both(crowd_size, how, json.loads(sys.argv[3])), indent=1))  # noqa: T201 - this prints its result
+    print(json.dumps(both(crowd_size, how, json.loads(sys.argv[3])), indent=1))

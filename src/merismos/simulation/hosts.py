@@ -211,7 +211,7 @@ class AgentHost:
 
 def resources_of_host(number: int) -> list[mesos.Resource]:
     """Return what a host has: scalars, and ports, no two of which are alike."""
-    wire = [
+    wire: list[dict[str, object]] = [
         {"name": "cpus", "type": "SCALAR", "scalar": {"value": 4 + number % 3}},
         {"name": "mem", "type": "SCALAR", "scalar": {"value": 1024}},
         {"name": "ports", "type": "RANGES", "ranges": {"range": [{"begin": 31000, "end": 31099}]}},

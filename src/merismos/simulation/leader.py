@@ -125,7 +125,7 @@ class Leader:
 
     def subscribe(self, body: bytes, stream: Stream) -> None:
         """Take a scheduler's SUBSCRIBE."""
-        request = self._request(lambda status, text: stream.refused(status, text))
+        request = self._request(stream.refused)
         call = json.decode(scheduler.Call, body)
         self.world.streams[stream.token] = stream
         self.handle(events.SchedulerSubscribed(request, call, stream.token, stream.stream_id), body)

@@ -171,10 +171,10 @@ class Scheduler:
         self.world.checkers.on_update_seen(self, status)
         task = self.tasks.get(status.task_id.value)
         agent_id = "" if status.agent_id is None else status.agent_id.value
-        if task is not None and (task.agent_id == agent_id or not agent_id):
-            # What a second, refused launch under its id is told is no news of a task that runs.
-            if task.state == "TASK_STAGING" or status.reason not in _OF_LAUNCHES:
-                task.state = str(status.state)
+        is_its = task is not None and (task.agent_id == agent_id or not agent_id)
+        # What a second, refused launch under its id is told is no news of a task that runs.
+        if task is not None and is_its and (task.state == "TASK_STAGING" or status.reason not in _OF_LAUNCHES):
+            task.state = str(status.state)
         if not status.uuid:
             return
         dice = self.world.dice

@@ -173,7 +173,11 @@ class Sweeps:
                     return f"{scheduler.name} takes {task.id} for {view.state}, the master for {known}"
         if self.world.master.writes:
             return "a write to the registry is under way"
-        weights = {key: msgspec.json.decode(text) for (table, key), text in self.world.master.registry.items() if table == "weights"}
+        weights = {
+            key: msgspec.json.decode(text)
+            for (table, key), text in self.world.master.registry.items()
+            if table == "weights"
+        }
         return None if weights == self._master.weights else f"the weights {self._master.weights} are not {weights}"
 
     def _disagreement_on(self, host: AgentHost) -> str | None:

@@ -119,7 +119,9 @@ class Trouble:
         scheduler = dice.pick(self.world.schedulers)
         body = {"type": dice.pick(("KILL", "ACCEPT", "REVIVE")), "framework_id": value(scheduler.id or "nobody")}
         self.world.master.call(msgspec.json.encode(body), dice.pick((None, "not-a-stream")))
-        self._operate(dice.pick(({"type": "UPDATE_WEIGHTS"}, {"type": "TEARDOWN", "teardown": {"framework_id": value("x")}})))
+        self._operate(
+            dice.pick(({"type": "UPDATE_WEIGHTS"}, {"type": "TEARDOWN", "teardown": {"framework_id": value("x")}}))
+        )
 
     def _operate(self, call: dict[str, object]) -> None:
         self.world.master.operate(msgspec.json.encode(call))

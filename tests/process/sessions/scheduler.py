@@ -158,8 +158,14 @@ class Scheduler:
         return True
 
     def task(
-        self, task_id: str, offer: Json, command: str = "true", cpus: float = 0.1, mem: float = 32, **more: Any
-    ) -> Json:  # noqa: ANN401
+        self,
+        task_id: str,
+        offer: Json,
+        command: str = "true",
+        cpus: float = 0.1,
+        mem: float = 32,
+        **more: Any,  # noqa: ANN401
+    ) -> Json:
         return {
             "name": task_id, "task_id": {"value": task_id}, "agent_id": offer["agent_id"],
             "resources": scalars(cpus=cpus, mem=mem), "command": {"value": command}, **more,

@@ -13,7 +13,9 @@ from merismos.protocol import link
 MESSAGES: list[link.Message] = [
     link.Hello(epoch=3, master_id="m"),
     link.RegisterAgent(b"{}", "1.12.0", "slave(1)@127.0.0.1:5051"),
-    link.ReregisterAgent("S1", b"{}", "1.12.0", "slave(1)@h:1", tasks=[link.TaskRecord("F", b"{}", "*", "TASK_RUNNING")]),
+    link.ReregisterAgent(
+        "S1", b"{}", "1.12.0", "slave(1)@h:1", tasks=[link.TaskRecord("F", b"{}", "*", "TASK_RUNNING")]
+    ),
     link.UpdateStatus("F", "t", "TASK_RUNNING", "TASK_RUNNING", bytes(16), b"{}"),
     link.RunTasks("F", b"{}", "eng", [b"{}", b"{}"]),
     link.KillTask("F", "t", 2.5),
