@@ -212,6 +212,8 @@ class _StructModule:
             if len(line) + len("    ") <= _LINE_LENGTH:
                 return line
             return f"{field.name}: {hint} = msgspec.field(\n        {factory}\n    )"
+        if message.startswith(".google.protobuf."):  # proto3: a number that is 0 can't be told from one that is unset
+            return f"{field.name}: {hint} = 0"
         return f"{field.name}: {hint} | None = None"
 
     def _literal(self, hint: str, field: FieldDescriptorProto) -> str:

@@ -8,5 +8,5 @@ from merismos.protocol.v1.message import Int32, Int64, Message
 class Duration(Message, kw_only=True):
     """`google.protobuf.Duration`."""
 
-    seconds: Int64 | None = None
-    nanos: Int32 | None = None
+    seconds: Int64 = 0
+    nanos: Int32 = 0
