@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -43,7 +42,7 @@ def run(scenario: Callable[[MasterDaemon], Awaitable[None]], registry: MemoryReg
     async def whole() -> int:
         flags = parse(
             MASTER,
-            ["--ip=127.0.0.1", "--port=0", "--registry=in_memory", "--port_file=" + os.devnull],
+            ["--ip=127.0.0.1", "--port=0", "--registry=in_memory"],
             {},
             effective=EFFECTIVE,
         )

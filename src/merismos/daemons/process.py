@@ -71,13 +71,24 @@ def announce(kind: str, ip: str, port: int, port_file: str | None) -> None:
     Errors: OSError.
     """
     if port_file is not None:
-        path = Path(port_file)
-        partial = path.with_name(path.name + ".partial")
-        partial.write_text(f"{port}\n", encoding="utf-8")
-        partial.replace(path)
+        write_port(Path(port_file), port)
     place = {"daemon": kind, "url": f"http://{ip}:{port}", "ip": ip, "port": port, "pid": os.getpid()}
     with contextlib.suppress(OSError):
         os.write(1, msgspec.json.encode(place) + b"\n")
+
+
+def write_port(path: Path, port: int) -> None:
+    """Write the port into a file, whole or not at all; a pipe or a device is written to, never replaced.
+
+    Errors: OSError.
+    """
+    text = f"{port}\n"
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
 
 
 def on_signals(stop: Callable[[int], None]) -> None:
