@@ -99,3 +99,19 @@ class RegistryLost(Event):
 
     sequence: int
     reason: str
+
+
+class CoordinationSuspended(Event):
+    """Whether this master still leads can't be told (coordination is away, or this process slept): decide nothing until it can."""
+
+    reason: str
+
+
+class CoordinationRestored(Event):
+    """The session held and this master still leads, in the same epoch: go on deciding."""
+
+
+class LeadershipLost(Event):
+    """The session is over or another master leads: this one never decides again, it exits for its supervisor (code 75)."""
+
+    reason: str
