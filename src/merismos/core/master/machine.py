@@ -11,7 +11,18 @@ from typing import Any, Literal, cast
 
 from merismos.core.allocator import Allocator, AllocatorSettings
 from merismos.core.kernel import Deadlines, Effect, Event, Prng, TimerFired
-from merismos.core.master import agents, calls, events, links, offers, operator, publish, registrar, subscriptions
+from merismos.core.master import (
+    agents,
+    calls,
+    coordination,
+    events,
+    links,
+    offers,
+    operator,
+    publish,
+    registrar,
+    subscriptions,
+)
 from merismos.core.master.state import Config, Master
 from merismos.model.rejection import Rejection
 from merismos.model.resource_notation import parse_resources
@@ -136,4 +147,7 @@ HANDLERS: dict[type[Event], Callable[[Master, Any, float], None]] = {
     events.LinkClosed: links.on_link_closed,
     events.RegistryStored: registrar.on_registry_stored,
     events.RegistryLost: registrar.on_registry_lost,
+    events.CoordinationSuspended: coordination.on_coordination_suspended,
+    events.CoordinationRestored: coordination.on_coordination_restored,
+    events.LeadershipLost: coordination.on_leadership_lost,
 }

@@ -207,6 +207,7 @@ class Master:
         self.hostname = ""
         self.started_at = 0.0
         self.wall_offset_s = 0.0
+        self.suspended = ""  # why nothing is decided at the moment; empty: it leads and knows it
         self.frameworks: dict[str, Framework] = {}
         self.completed_frameworks: dict[str, Framework] = {}
         self.streams: dict[int, Framework] = {}
