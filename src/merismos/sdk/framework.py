@@ -47,6 +47,7 @@ class Framework:
     """A scheduler of tasks on a cluster.
 
     Shapes: `master` is HOST:PORT; without it the one of MERISMOS_MASTER, of a running `merismos up`, or 127.0.0.1:5050.
+    With `framework_id`, it takes over from an earlier scheduler of that id, or comes back after it.
     Units: tasks outlive a framework that is away for at most `failover_timeout_s`.
     Errors: FrameworkError out of `run` when the master refuses it.
     """
@@ -56,6 +57,7 @@ class Framework:
         name: str,
         *,
         master: str | None = None,
+        framework_id: str = "",
         roles: Sequence[str] = ("*",),
         user: str | None = None,
         capabilities: Iterable[str] = CAPABILITIES,
@@ -68,6 +70,7 @@ class Framework:
     ) -> None:
         self.info = mesos.FrameworkInfo(
             name=name,
+            id=mesos.FrameworkID(value=framework_id) if framework_id else None,
             user=user if user is not None else user_name(),
             roles=list(roles),
             failover_timeout=failover_timeout_s,

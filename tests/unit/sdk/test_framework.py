@@ -157,6 +157,17 @@ def test_a_framework_comes_back_under_its_id_and_asks_for_its_tasks() -> None:
     run(work())
 
 
+def test_a_new_process_takes_over_under_the_id_that_it_is_given() -> None:
+    async def work() -> None:
+        async with FakeMaster() as master:
+            framework = Framework("f", master=master.address, framework_id="earlier")
+            async with running(framework):
+                call = await master.called("SUBSCRIBE")
+            assert call["framework_id"] == call["subscribe"]["framework_info"]["id"] == {"value": "earlier"}
+
+    run(work())
+
+
 def test_a_stream_without_heartbeats_is_given_up() -> None:
     async def work() -> None:
         async with FakeMaster(heartbeat_s=0.02) as master, running(Framework("f", master=master.address)):
