@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from merismos.core.agent import events, gc, registration, tasks
+from merismos.core.agent import ending, events, gc, kill, launch, messages, registration
 from merismos.core.agent.effects import Log
 from merismos.core.agent.state import Agent, AgentSettings, Link
 from merismos.core.agent.statuses import send
@@ -51,7 +51,7 @@ def on_link_received(agent: Agent, event: events.LinkReceived, now: float) -> No
 
 def on_stop_requested(agent: Agent, event: events.StopRequested, now: float) -> None:
     """End every task, then the agent."""
-    tasks.stop(agent, event.reason, now)
+    kill.stop(agent, event.reason, now)
 
 
 def on_timer_fired(agent: Agent, event: TimerFired, now: float) -> None:
@@ -73,12 +73,12 @@ HANDLERS: dict[type[Event], Handler] = {
     events.LinkOpened: registration.on_link_opened,
     events.LinkReceived: on_link_received,
     events.LinkClosed: registration.on_link_closed,
-    events.UrisFetched: tasks.on_uris_fetched,
-    events.FetchFailed: tasks.on_fetch_failed,
-    events.ContainerLaunched: tasks.on_container_launched,
-    events.ContainerLaunchFailed: tasks.on_container_launch_failed,
-    events.ContainerExited: tasks.on_container_exited,
-    events.ContainersLost: tasks.on_containers_lost,
+    events.UrisFetched: launch.on_uris_fetched,
+    events.FetchFailed: launch.on_fetch_failed,
+    events.ContainerLaunched: launch.on_container_launched,
+    events.ContainerLaunchFailed: launch.on_container_launch_failed,
+    events.ContainerExited: ending.on_container_exited,
+    events.ContainersLost: ending.on_containers_lost,
     events.StopRequested: on_stop_requested,
 }
 
@@ -86,15 +86,15 @@ MESSAGE_HANDLERS: dict[type[link.Message], Handler] = {
     link.AgentRegistered: registration.on_agent_registered,
     link.RefuseAgent: registration.on_refuse_agent,
     link.Ping: registration.on_ping,
-    link.RunTasks: tasks.on_run_tasks,
-    link.RunTaskGroup: tasks.on_run_task_group,
-    link.KillTask: tasks.on_kill_task,
-    link.AcknowledgeStatus: tasks.on_acknowledge_status,
-    link.ShutdownFramework: tasks.on_shutdown_framework,
-    link.ShutdownExecutor: tasks.on_shutdown_executor,
-    link.MessageExecutor: tasks.on_message_executor,
-    link.UpdateFramework: tasks.on_update_framework,
-    link.ShutdownAgent: tasks.on_shutdown_agent,
+    link.RunTasks: launch.on_run_tasks,
+    link.RunTaskGroup: launch.on_run_task_group,
+    link.KillTask: kill.on_kill_task,
+    link.AcknowledgeStatus: messages.on_acknowledge_status,
+    link.ShutdownFramework: kill.on_shutdown_framework,
+    link.ShutdownExecutor: kill.on_shutdown_executor,
+    link.MessageExecutor: messages.on_message_executor,
+    link.UpdateFramework: messages.on_update_framework,
+    link.ShutdownAgent: kill.on_shutdown_agent,
 }
 
 INTRODUCTION = frozenset({link.AgentRegistered, link.RefuseAgent, link.Ping, link.ShutdownAgent})
@@ -103,10 +103,10 @@ DEADLINE_HANDLERS: dict[str, Callable[[Agent, str, float], None]] = {
     "connect": lambda agent, _, now: registration.open_link(agent),  # noqa: ARG005
     "answer": lambda agent, _, now: registration.on_answer_overdue(agent, now),
     "ping": lambda agent, _, now: registration.on_ping_overdue(agent, now),
-    "kill": lambda agent, subject, now: tasks.on_kill_overdue(agent, subject),  # noqa: ARG005
-    "complete": tasks.on_completion_overdue,
+    "kill": lambda agent, subject, now: kill.on_kill_overdue(agent, subject),  # noqa: ARG005
+    "complete": kill.on_completion_overdue,
     "sandboxes": lambda agent, _, now: gc.on_sandboxes_overdue(agent, now),
-    "leave": lambda agent, _, now: tasks.leave(agent),  # noqa: ARG005
+    "leave": lambda agent, _, now: ending.leave(agent),  # noqa: ARG005
 }
 
 

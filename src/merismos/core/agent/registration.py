@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from merismos.core.agent.effects import CheckpointAgent, CloseLink, Log, OpenLink, SendMessage
+from merismos.core.agent.kill import stop
 from merismos.core.agent.state import Agent, Link
-from merismos.core.agent.tasks import stop
 from merismos.protocol import json, link
 
 if TYPE_CHECKING:

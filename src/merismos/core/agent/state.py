@@ -17,6 +17,7 @@ from merismos.protocol.link import TaskRecord
 from merismos.protocol.v1 import mesos
 
 COMPLETED_FRAMEWORKS_MAX = 50
+NANOS = 1_000_000_000
 CAPABILITIES = (
     "MULTI_ROLE",
     "HIERARCHICAL_ROLE",

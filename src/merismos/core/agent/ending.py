@@ -1,0 +1,116 @@
+"""How tasks end, and the agent after them.
+
+Rules: a task's terminal update is its last. A framework that is shut down is completed once its last container is gone.
+Source: `Killed before delivery to the executor`, `Command exited with status 3` and the like are Mesos' wording.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from merismos.core.agent import gc
+from merismos.core.agent.effects import Exit, Log, SendMessage
+from merismos.core.agent.state import Agent, Framework, Link, Phase, Task
+from merismos.core.agent.statuses import update_task
+from merismos.core.containers.exit_status import describe_exit, succeeded
+from merismos.protocol import link
+
+if TYPE_CHECKING:
+    from merismos.core.agent import events
+
+_STOP_WAIT_S = 2.0
+
+
+def on_container_exited(agent: Agent, event: events.ContainerExited, now: float) -> None:
+    """Say how a task ended."""
+    task = agent.containers.get(event.container_id)
+    if task is None or task.phase is Phase.ENDED:
+        return
+    message = describe_exit(event.status)
+    if task.kill_reason == "REASON_MAX_COMPLETION_TIME_REACHED":
+        end(agent, task, now, "TASK_FAILED", message=message, reason=task.kill_reason)
+    elif task.killing:
+        end(agent, task, now, "TASK_KILLED", message=message, reason=task.kill_reason)
+    else:
+        end(agent, task, now, "TASK_FINISHED" if succeeded(event.status) else "TASK_FAILED", message=message)
+
+
+def on_containers_lost(agent: Agent, event: events.ContainersLost, now: float) -> None:
+    """Fail every task that was being launched or ran: its processes are gone."""
+    agent.effects.append(Log("err", f"every container is lost: {event.reason}"))
+    for task in list(agent.containers.values()):
+        if task.phase in {Phase.LAUNCHING, Phase.RUNNING}:
+            state = "TASK_KILLED" if task.killing else "TASK_FAILED"
+            end(agent, task, now, state, message=event.reason, reason="REASON_EXECUTOR_TERMINATED", from_agent=True)
+
+
+def fail_launch(agent: Agent, task: Task, message: str, now: float) -> None:
+    """End a task that never had a process."""
+    agent.counters.container_launch_errors += not task.killing
+    if task.killing:
+        text = "Killed before delivery to the executor"
+        end(agent, task, now, "TASK_KILLED", message=text, reason="REASON_TASK_KILLED_DURING_LAUNCH", from_agent=True)
+    else:
+        text = f"Failed to launch container: {message}"
+        end(agent, task, now, "TASK_FAILED", message=text, reason="REASON_CONTAINER_LAUNCH_FAILED", from_agent=True)
+
+
+def end(
+    agent: Agent,
+    task: Task,
+    now: float,
+    state: str,
+    *,
+    message: str,
+    reason: str | None = None,
+    from_agent: bool = False,
+) -> None:
+    """Take a task's container as gone and owe its last update."""
+    task.phase = Phase.ENDED
+    task.ended_at = now
+    del agent.containers[task.container_id]
+    agent.deadlines.cancel(("kill", task.container_id))
+    agent.deadlines.cancel(("complete", task.container_id))
+    gc.keep(agent, task.directory, now)
+    agent.counters.executors_terminated += 1
+    if agent.frameworks[task.framework_id].shutting_down:
+        task.state = state
+    else:
+        update_task(agent, task, state, now, message=message, reason=reason, from_agent=from_agent)
+    complete_if_over(agent, task, now)
+    stop_if_over(agent, now)
+
+
+def complete_if_over(agent: Agent, task: Task, now: float) -> None:
+    """Move a task to the completed ones: its container is gone, its last update acknowledged or not wanted."""
+    framework = agent.frameworks[task.framework_id]
+    if task.phase is not Phase.ENDED or not (task.acknowledged or framework.shutting_down):
+        return
+    if framework.tasks.pop(task.task_id, None) is not None:
+        framework.completed.append(task)
+    forget_framework_if_idle(agent, framework)
+    del now
+
+
+def forget_framework_if_idle(agent: Agent, framework: Framework) -> None:
+    """Move a framework to the completed ones once nothing of it is active."""
+    if not framework.tasks and agent.frameworks.pop(framework.framework_id, None) is not None and framework.completed:
+        agent.completed_frameworks.append(framework)
+
+
+def stop_if_over(agent: Agent, now: float) -> None:
+    """Leave once every container is gone and every update acknowledged, or waited for long enough."""
+    if agent.exiting is None or agent.containers:
+        return
+    if len(agent.updates) == 0 or agent.registration.status is not Link.REGISTERED:
+        leave(agent)
+    elif ("leave", "") not in agent.deadlines:
+        agent.deadlines.set(("leave", ""), now + _STOP_WAIT_S)
+
+
+def leave(agent: Agent) -> None:
+    """Say goodbye and exit."""
+    assert agent.exiting is not None
+    if agent.registration.status is Link.REGISTERED:
+        agent.effects.append(SendMessage(agent.registration.link, link.UnregisterAgent(agent.exiting)))
+    agent.effects.append(Exit(0, agent.exiting))

@@ -1,0 +1,212 @@
+"""Tasks on their way: taken from the master, refused, fetched for, launched, running.
+
+Rules: what this agent can't run is answered before anything is started; a task that is here already is not started again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from merismos.core.agent.effects import CreateSandbox, FetchUris, Log, SendMessage
+from merismos.core.agent.ending import end, fail_launch, forget_framework_if_idle
+from merismos.core.agent.kill import say_killing
+from merismos.core.agent.state import NANOS, Agent, Framework, Link, Phase, Task
+from merismos.core.agent.statuses import Rendering, render_container, report_unknown, update_task
+from merismos.core.containers.exit_status import describe_exit
+from merismos.core.containers.launch_plan import effective_user, plan_launch, sandbox_of, validate_task
+from merismos.model.ids import validate_id
+from merismos.protocol import json, link
+from merismos.protocol.errors import DecodeError
+from merismos.protocol.v1 import mesos
+
+if TYPE_CHECKING:
+    from merismos.core.agent import events
+
+
+def on_run_tasks(agent: Agent, message: link.RunTasks, now: float) -> None:
+    """Launch the tasks of one framework and role, in order."""
+    try:
+        framework = find_framework(agent, message.framework_id, message.framework)
+    except DecodeError as error:
+        for task_id in message.task_ids:
+            reject(agent, message.framework_id, task_id, f"the FrameworkInfo does not decode: {error}", now)
+        keep_refused(agent, message)
+        return
+    for index, raw in enumerate(message.tasks):
+        try:
+            info = json.decode(mesos.TaskInfo, raw)
+        except DecodeError as error:
+            task_id = message.task_ids[index] if index < len(message.task_ids) else ""
+            reject(agent, message.framework_id, task_id, str(error), now)
+        else:
+            run_task(agent, framework, Task(message.framework_id, info, raw, message.role), now)
+    keep_refused(agent, message)
+    forget_framework_if_idle(agent, framework)
+
+
+def on_run_task_group(agent: Agent, message: link.RunTaskGroup, now: float) -> None:
+    """Refuse a group: there is no executor for it yet."""
+    for raw in message.tasks:
+        try:
+            task_id = json.decode(mesos.TaskInfo, raw).task_id.value
+        except DecodeError:
+            continue
+        reject(
+            agent, message.framework_id, task_id, "task groups are not supported yet; launch the tasks one by one", now
+        )
+
+
+def on_uris_fetched(agent: Agent, event: events.UrisFetched, now: float) -> None:
+    """Launch what was fetched for."""
+    task = agent.containers.get(event.container_id)
+    if task is not None and task.phase is Phase.FETCHING:
+        agent.counters.fetches_succeeded += 1
+        launch(agent, task)
+    del now
+
+
+def on_fetch_failed(agent: Agent, event: events.FetchFailed, now: float) -> None:
+    """Fail a task whose URIs can't be had."""
+    task = agent.containers.get(event.container_id)
+    if task is not None and task.phase is Phase.FETCHING:
+        agent.counters.fetches_failed += 1
+        fail_launch(agent, task, event.message, now)
+
+
+def on_container_launched(agent: Agent, event: events.ContainerLaunched, now: float) -> None:
+    """Say TASK_STARTING and TASK_RUNNING: the process is there."""
+    task = agent.containers.get(event.container_id)
+    if task is None or task.phase is not Phase.LAUNCHING:
+        return
+    task.phase = Phase.RUNNING
+    task.pid = event.pid
+    task.started_wall_s = now + agent.wall_offset_s
+    say_running(agent, task, now)
+    limit = task.info.max_completion_time
+    if limit is not None:
+        agent.deadlines.set(("complete", task.container_id), now + max(limit.nanoseconds, 0) / NANOS)
+    if task.killing:
+        say_killing(agent, task, now)
+
+
+def on_container_launch_failed(agent: Agent, event: events.ContainerLaunchFailed, now: float) -> None:
+    """Fail a task without a process; where only the command was wrong, as a command that exits with status 1."""
+    task = agent.containers.get(event.container_id)
+    if task is None or task.phase is Phase.ENDED:
+        return
+    if event.exec_failed and not task.killing:
+        say_running(agent, task, now)
+        end(agent, task, now, "TASK_FAILED", message=describe_exit(1 << 8))
+    else:
+        fail_launch(agent, task, event.message, now)
+
+
+def find_framework(agent: Agent, framework_id: str, raw: bytes) -> Framework:
+    """Return the framework, made from its FrameworkInfo where it is new here."""
+    framework = agent.frameworks.get(framework_id)
+    if framework is not None:
+        if raw != framework.raw:
+            framework.update(raw, json.decode(mesos.FrameworkInfo, raw))
+        return framework
+    info = json.decode(mesos.FrameworkInfo, raw)
+    for old in agent.completed_frameworks:
+        if old.framework_id == framework_id:
+            agent.completed_frameworks.remove(old)
+            old.update(raw, info)
+            old.shutting_down = False
+            agent.frameworks[framework_id] = old
+            return old
+    framework = Framework(framework_id, raw, info, agent.settings.completed_executors_max)
+    agent.frameworks[framework_id] = framework
+    return framework
+
+
+def reject(agent: Agent, framework_id: str, task_id: str, text: str, now: float) -> None:
+    """Answer a task that can't be run with TASK_ERROR."""
+    if task_id:
+        report_unknown(agent, framework_id, task_id, "TASK_ERROR", now, message=text, reason="REASON_TASK_INVALID")
+    else:
+        agent.effects.append(Log("err", f"a task of framework {framework_id} without a readable id is dropped: {text}"))
+
+
+def keep_refused(agent: Agent, message: link.RunTasks) -> None:
+    """Remember the tasks that were refused until that is acknowledged: the master takes them for tasks of this agent."""
+    for task_id, raw in zip(message.task_ids, message.tasks, strict=False):
+        update = agent.updates.latest(message.framework_id, task_id)
+        if update is not None and agent.task(message.framework_id, task_id) is None:
+            record = link.TaskRecord(message.framework_id, raw, message.role, update.state, update.status)
+            agent.refused[message.framework_id, task_id] = (record, message.framework)
+
+
+def release_executor(agent: Agent, task: Task) -> None:
+    """Say that the executor of a task that is not run isn't there, so that the master doesn't hold resources for it."""
+    executor = task.info.executor
+    if executor is not None and agent.registration.status is Link.REGISTERED:
+        exited = link.ExitedExecutor(task.framework_id, executor.executor_id.value, 0)
+        agent.effects.append(SendMessage(agent.registration.link, exited))
+
+
+def run_task(agent: Agent, framework: Framework, task: Task, now: float) -> None:
+    """Start one task on its way."""
+    if task.task_id in framework.tasks:
+        agent.effects.append(
+            Log("warning", f"task '{task.task_id}' of framework {task.framework_id} runs here already")
+        )
+        return
+    id_rejection = validate_id(task.task_id)
+    rejection = validate_task(task.info)
+    if id_rejection is not None or rejection is not None:
+        reject(agent, task.framework_id, task.task_id, id_rejection or (rejection.message if rejection else ""), now)
+        release_executor(agent, task)
+        return
+    if agent.exiting is not None or framework.shutting_down:
+        text = f"the {'agent' if agent.exiting is not None else 'framework'} is being shut down"
+        report_unknown(
+            agent,
+            task.framework_id,
+            task.task_id,
+            "TASK_DROPPED",
+            now,
+            message=text,
+            reason="REASON_SLAVE_DISCONNECTED",
+        )
+        return
+    for resource in task.info.resources:
+        if resource.allocation_info is None:
+            resource.allocation_info = mesos.Resource_AllocationInfo(role=task.role)
+    container_id = agent.prng.uuid_bytes().hex()
+    task.container_id = (
+        f"{container_id[:8]}-{container_id[8:12]}-{container_id[12:16]}-{container_id[16:20]}-{container_id[20:]}"
+    )
+    task.directory = sandbox_of(agent.settings.work_dir, agent.registration.agent_id, task)
+    framework.tasks[task.task_id] = task
+    agent.containers[task.container_id] = task
+    user = effective_user(agent.settings, framework, task)
+    agent.effects.append(CreateSandbox(task.container_id, task.directory, user))
+    if task.info.health_check is not None or task.info.check is not None:
+        agent.effects.append(
+            Log("warning", f"task '{task.task_id}' runs without its check: checks are not supported yet")
+        )
+    command = task.info.command
+    if command is not None and command.uris:
+        agent.effects.append(FetchUris(task.container_id, task.directory, command.uris, user))
+    else:
+        launch(agent, task)
+
+
+def launch(agent: Agent, task: Task) -> None:
+    """Ask for the process of a task."""
+    task.phase = Phase.LAUNCHING
+    framework = agent.frameworks[task.framework_id]
+    agent.effects.append(plan_launch(agent.settings, agent.registration.agent_id, framework, task))
+
+
+def say_running(agent: Agent, task: Task, now: float) -> None:
+    """Owe TASK_STARTING and TASK_RUNNING; the second goes out once the first is acknowledged."""
+    rendering = Rendering(agent, task.task_id, task.executor_id)
+    rendering.container = render_container(agent, task)
+    task.rendering = rendering
+    if agent.frameworks[task.framework_id].shutting_down:
+        return
+    update_task(agent, task, "TASK_STARTING", now)
+    update_task(agent, task, "TASK_RUNNING", now)

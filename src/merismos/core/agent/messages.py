@@ -1,0 +1,56 @@
+"""What the master passes on: acknowledgements, a framework's new description, messages to executors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from merismos.core.agent.effects import Log
+from merismos.core.agent.ending import complete_if_over, stop_if_over
+from merismos.core.agent.state import Agent
+from merismos.core.agent.statuses import TERMINAL, send
+from merismos.protocol import json
+from merismos.protocol.errors import DecodeError
+from merismos.protocol.v1 import mesos
+
+if TYPE_CHECKING:
+    from merismos.protocol import link
+
+
+def on_acknowledge_status(agent: Agent, message: link.AcknowledgeStatus, now: float) -> None:
+    """Take an update as seen; send the next; forget the task after its last."""
+    taken = agent.updates.acknowledge(message.framework_id, message.task_id, message.uuid, now)
+    if taken is None:
+        return
+    acknowledged, following = taken
+    if following is not None:
+        send(agent, following)
+    if acknowledged.state in TERMINAL:
+        task = agent.task(message.framework_id, message.task_id)
+        if task is not None:
+            task.acknowledged = True
+            complete_if_over(agent, task, now)
+        else:
+            agent.refused.pop((message.framework_id, message.task_id), None)
+    stop_if_over(agent, now)
+
+
+def on_message_executor(agent: Agent, message: link.MessageExecutor, now: float) -> None:
+    """Drop a message to an executor: the built-in ones take none."""
+    agent.counters.invalid_framework_messages += 1
+    text = f"a message to executor '{message.executor_id}' of framework {message.framework_id} is dropped"
+    agent.effects.append(Log("info", f"{text}: command tasks take none (at {now:.3f})"))
+
+
+def on_update_framework(agent: Agent, message: link.UpdateFramework, now: float) -> None:
+    """Take a framework's new FrameworkInfo; what it hasn't acknowledged goes out again, since its scheduler may be a new one."""
+    try:
+        info = json.decode(mesos.FrameworkInfo, message.framework)
+    except DecodeError as error:
+        agent.effects.append(Log("err", f"an update of a framework is dropped: {error}"))
+        return
+    framework_id = info.id.value if info.id is not None else ""
+    framework = agent.frameworks.get(framework_id)
+    if framework is not None:
+        framework.update(message.framework, info)
+    for update in agent.updates.resend(framework_id, now):
+        send(agent, update)
