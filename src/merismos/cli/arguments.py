@@ -187,8 +187,8 @@ def _up(parser: argparse.ArgumentParser) -> None:
 def _run(parser: argparse.ArgumentParser) -> None:
     parser.usage = f"{PROGRAM} run [FLAGS] -- COMMAND [ARGUMENT ...]"
     parser.epilog = (
-        "The exit code is the command's; 128 + n when signal n ended it, 124 when --timeout did, 130 after Ctrl-C, 125 when it "
-        "could not be run. One argument with a blank in it is a line for the shell."
+        "The exit code is the command's; 128 + n when signal n ended it, 124 when --timeout did, 130 after Ctrl-C, 143 when "
+        "somebody else killed it (137 by force), 125 when it could not be run. One argument with a blank in it is a line for the shell."
     )
     parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="what to run, and its arguments")
     parser.add_argument("--cpus", type=_amount, default=0.1, metavar="N", help="cores (default: 0.1)")
@@ -235,13 +235,19 @@ def _frameworks(parser: argparse.ArgumentParser) -> None:
 
 
 def _logs(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("task", metavar="TASK", help="a task's id, or the beginning of it")
+    parser.add_argument("task", metavar="TASK", help="a task's id or name, or the beginning of its id")
     parser.add_argument("--follow", "-f", action="store_true", help="go on until the task is over")
     parser.add_argument("--stderr", action="store_true", help="its standard error instead of its standard output")
 
 
 def _kill(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("task", metavar="TASK", help="a task's id, or the beginning of it")
+    parser.add_argument("task", metavar="TASK", help="a task's id or name, or the beginning of its id")
+    parser.add_argument(
+        "--grace",
+        type=duration_s,
+        metavar="TIME",
+        help="from the polite signal to the other one; 0s kills at once (default: the task's own)",
+    )
 
 
 def _why(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from merismos.cli.runner import KILLED, NOT_RUN
+from merismos.cli.runner import NOT_RUN, killed_code
 from merismos.model.rejection import Rejection
 from merismos.model.resource_notation import parse_resources
 from merismos.model.resources import Resources
@@ -174,10 +174,11 @@ class Execution:
         last = self._last
         if self._always_0 or last is None:
             return 0
-        code = last.exit_code
-        if code is None:
-            code = {"TASK_FINISHED": 0, "TASK_KILLED": KILLED}.get(last.state, NOT_RUN)
-        return code
+        if last.state == "TASK_KILLED":
+            return killed_code(last)
+        if last.exit_code is not None:
+            return last.exit_code
+        return 0 if last.state == "TASK_FINISHED" else NOT_RUN
 
 
 def say(text: str) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 TIMED_OUT: Final = 124
 NOT_RUN: Final = 125
 KILLED: Final = 137
+TERMINATED: Final = 143
 OF_A_SIGNAL: Final = 128
 EXPLAIN_AFTER_S: Final = 1.0
 EXPLAIN_EVERY_S: Final = 5.0
@@ -247,10 +248,23 @@ class Runner:
         if last.reason == "REASON_MAX_COMPLETION_TIME_REACHED":
             self._reporter.note(f"{last.task_id} took longer than --timeout allows")
             return TIMED_OUT
-        code = last.exit_code
-        if code is not None:
-            return code
+        if last.state == "TASK_KILLED":
+            self._reporter.note(f"{last.task_id} was killed: {last.message or 'nobody says why'}")
+            return killed_code(last)
+        if last.exit_code is not None:
+            return last.exit_code
         if last.state == "TASK_FINISHED":
             return 0
         self._reporter.note(f"{last.state} {last.reason} {last.message}".replace("  ", " "))
-        return KILLED if last.state == "TASK_KILLED" else NOT_RUN
+        return NOT_RUN
+
+
+def killed_code(update: Update) -> int:
+    """Return the exit code of a task that was killed: 143 where it went politely, 137 where it was forced or can't be asked.
+
+    Rules: a task that catches the polite signal and exits with a code of its own was killed all the same.
+    """
+    code = update.exit_code
+    if code is None:
+        return KILLED
+    return code if code > OF_A_SIGNAL else TERMINATED

@@ -23,11 +23,13 @@ from merismos.adapters.http.operator import NOT_IMPLEMENTED, OperatorEndpoint, r
 from merismos.adapters.http.prometheus import exposition
 from merismos.adapters.http.sinks import slow_handler
 from merismos.adapters.http.slow import Endpoint, Handler, Refused, body_of, reply, send_slices
+from merismos.core.master.events import TaskKillAsked
 from merismos.core.master.views import metrics, v0
 from merismos.protocol import json
 from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import master as operator
 from merismos.protocol.v1 import mesos
+from merismos.shell.quantities import parse_duration_s
 
 if TYPE_CHECKING:
     from merismos.adapters.http.gate import Gate
@@ -79,6 +81,7 @@ class MasterEndpoints:
             "/metrics/snapshot": Endpoint(self._metrics),
             "/redirect": Endpoint(self._redirect),
             "/system/stats.json": Endpoint(self._stats),
+            "/tasks/kill": Endpoint(self._kill_task, ("POST",)),
             "/teardown": Endpoint(self._teardown, ("POST",)),
         }
         return found
@@ -123,6 +126,16 @@ class MasterEndpoints:
             teardown=operator.Call_Teardown(framework_id=mesos.FrameworkID(value=framework_id)),
         )
         return await self._operators.change(request, call)
+
+    async def _kill_task(self, request: web.Request) -> web.StreamResponse:
+        require_leader(self._gate, request)
+        form = parse_qs((await body_of(request)).decode(errors="replace"))
+        task_id, framework_id, grace = (form.get(name, [""])[0] for name in ("taskId", "frameworkId", "gracePeriod"))
+        try:
+            grace_s = max(0.0, parse_duration_s(grace)) if grace else None
+        except ValueError as error:
+            raise Refused(400, f"'gracePeriod': {error}") from None
+        return await self._operators.ask(request, lambda number: TaskKillAsked(number, task_id, framework_id, grace_s))
 
     async def _flags(self, request: web.Request) -> web.StreamResponse:
         return await send_slices(request, _json({"flags": dict(self._reads.flags)}))

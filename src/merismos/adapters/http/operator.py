@@ -95,8 +95,12 @@ class OperatorEndpoint:
 
     async def change(self, request: web.Request, call: operator.Call) -> web.StreamResponse:
         """Hand a changing call to the core and send its answer."""
+        return await self.ask(request, lambda number: OperatorCalled(number, call, None))
+
+    async def ask(self, request: web.Request, event_of: Callable[[int], Event]) -> web.StreamResponse:
+        """Hand the core what `event_of` makes of a request's number, and send its answer."""
         caller = SlowCaller(None)
-        self.post(OperatorCalled(self._exchange.ask(caller), call, None))
+        self.post(event_of(self._exchange.ask(caller)))
         return await caller.response(request)
 
     def _greet(self, stream: EventStream) -> None:

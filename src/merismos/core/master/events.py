@@ -61,6 +61,15 @@ class OperatorCalled(Event):
     principal: str | None = None
 
 
+class TaskKillAsked(Event):
+    """An operator wants one task ended; without a framework's id, the only one of that id."""
+
+    request: int
+    task_id: str
+    framework_id: str = ""
+    grace_s: float | None = None
+
+
 class OperatorSubscribed(Event):
     """An operator wants the event stream."""
 

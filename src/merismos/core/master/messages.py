@@ -15,7 +15,7 @@ from merismos.protocol import link
 from merismos.protocol.v1 import mesos, scheduler
 
 if TYPE_CHECKING:
-    from merismos.core.master.state import Agent, Framework, Master
+    from merismos.core.master.state import Agent, Framework, Master, Task
     from merismos.protocol.thin import ThinCall
 
 _NANOSECONDS = 1_000_000_000
@@ -40,10 +40,16 @@ def on_kill(master: Master, framework: Framework, call: ThinCall, request: int, 
     grace_s = None
     if kill.kill_policy is not None and kill.kill_policy.grace_period is not None:
         grace_s = max(0.0, kill.kill_policy.grace_period.nanoseconds / _NANOSECONDS)
+    end_task(master, task, grace_s)
+
+
+def end_task(master: Master, task: Task, grace_s: float | None) -> None:
+    """Ask a task's agent to end it, now or as soon as its link is back."""
+    framework_id = task.framework.id
     if task.agent.link is None:
-        task.agent.kills[framework.id, task.id] = grace_s
+        task.agent.kills[framework_id, task.id] = grace_s
         return
-    master.effects.append(SendToAgent(task.agent.link, link.KillTask(framework.id, task.id, grace_s)))
+    master.effects.append(SendToAgent(task.agent.link, link.KillTask(framework_id, task.id, grace_s)))
 
 
 def send_kept_kills(master: Master, agent: Agent) -> None:
