@@ -202,16 +202,37 @@ def take_lock() -> int:
 
     Errors: ClusterError, naming the cluster that has it; OSError where there is no place for the lock.
     """
-    local_cluster.folder().mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(local_cluster.lock_path(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    while True:
+        local_cluster.folder().mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            handle = os.open(local_cluster.lock_path(), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except FileNotFoundError:
+            continue  # whoever had the lock removed the folder just now
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(handle)
+            other = local_cluster.read_record()
+            which = f" at http://{other.master} (process {other.pid})" if other else ", just starting or ending"
+            raise ClusterError(
+                f"a cluster of yours runs already{which}. Use it, or end it first: merismos down"
+            ) from error
+        if _is_at(handle, local_cluster.lock_path()):
+            return handle
+        os.close(handle)  # whoever had it removed the file between our opening and our locking
+
+
+def _is_at(handle: int, path: Path) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        other = local_cluster.read_record()
-        which = f" at http://{other.master} (process {other.pid})" if other is not None else ", just starting or ending"
-        raise ClusterError(f"a cluster of yours runs already{which}. Use it, or end it first: merismos down") from error
-    return handle
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def release_lock(handle: int) -> None:
+    """Give the lock back, and leave no file of it."""
+    local_remnants.remove_lock()
+    os.close(handle)
 
 
 async def serve(machines: LocalMachines, on_ready: Callable[[LocalMachines], None]) -> None:
@@ -256,7 +277,7 @@ def run(arguments: argparse.Namespace, on_ready: Callable[[LocalMachines], None]
         code = 1
     finally:
         local_remnants.remove(LocalCluster(os.getpid(), "", str(work_dir), 0.0, {}))
-        os.close(lock)
+        release_lock(lock)
     return code
 
 
@@ -324,7 +345,7 @@ def remove_remnants() -> int:
     stale = local_cluster.read_record()
     if stale is not None:
         local_remnants.remove(stale)
-    os.close(lock)
+    release_lock(lock)
     return 0
 
 

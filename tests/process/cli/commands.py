@@ -30,7 +30,7 @@ class Ended:
     def __repr__(self) -> str:
         return f"exit code {self.code}\n{self.out}\n{self.err}"
 
-    def json(self) -> Any:
+    def json(self) -> Any:  # noqa: ANN401 - JSON may be anything
         """Return the one JSON value on standard output."""
         assert self.code == 0, self
         return json.loads(self.out)
