@@ -16,6 +16,8 @@ from pathlib import Path
 import structlog
 
 import merismos
+from merismos.adapters.agent_http.executor import ExecutorEndpoint
+from merismos.adapters.agent_http.executor_tokens import VARIABLE, Claims, ExecutorTokens
 from merismos.adapters.agent_http.server import AgentHttp
 from merismos.adapters.linux import detection
 from merismos.containers.fetcher import Fetcher
@@ -63,8 +65,10 @@ class AgentProcess:
             stall_timeout_s=flags.seconds("fetcher_stall_timeout"),
             frameworks_home=flags.text("frameworks_home") or "",
         )
+        self.tokens = find_tokens(flags)
+        self.executors = ExecutorEndpoint(self.post, self.tokens)
         self.driver = Driver(self.machine, self._performers(), loop, turn, on_fault=self._on_fault)
-        self.http = AgentHttp(self.machine.state, flags.printed())
+        self.http = AgentHttp(self.machine.state, flags.printed(), self.executors)
 
     def post(self, event: Event) -> None:
         """Let the core handle an event."""
@@ -78,10 +82,14 @@ class AgentProcess:
             effects.CreateSandbox: self.containers.create_sandbox,
             effects.FetchUris: self.fetcher.fetch,
             effects.AbortFetch: self.fetcher.abort,
-            effects.LaunchContainer: self.containers.launch,
+            effects.LaunchContainer: self._launch,
             effects.SignalContainer: self.containers.signal,
             effects.RemoveSandbox: self._remove_sandbox,
             effects.CheckpointAgent: self._checkpoint_agent,
+            effects.AnswerExecutor: self.executors.answer,
+            effects.OpenExecutorStream: self.executors.open_stream,
+            effects.SendExecutorEvent: self.executors.send,
+            effects.CloseExecutorStream: self.executors.close_stream,
             effects.Exit: self._exit,
             effects.Log: write_log,
         }
@@ -120,6 +128,13 @@ class AgentProcess:
             self.post(events.DiskMeasured(used))
             await asyncio.sleep(self.flags.seconds("disk_watch_interval"))
 
+    def _launch(self, effect: effects.LaunchContainer) -> None:
+        if self.tokens is not None and effect.executor is not None:
+            framework_id, executor_id = effect.executor
+            token = self.tokens.sign(Claims(framework_id, executor_id, effect.container_id))
+            effect.environment.append(f"{VARIABLE}={token}")
+        self.containers.launch(effect)
+
     def _remove_sandbox(self, effect: effects.RemoveSandbox) -> None:
         asyncio.get_running_loop().run_in_executor(None, self.sandboxes.remove, effect.directory)
 
@@ -138,6 +153,19 @@ class AgentProcess:
         self.log.error("our bug; exiting", while_handling=type(event).__name__, exc_info=error)
         if not self.ended.done():
             self.ended.set_result(process.EXIT_FAULT)
+
+
+def find_tokens(flags: Flags) -> ExecutorTokens | None:
+    """Return what signs executors' tokens, None where they needn't say who they are.
+
+    Errors: FlagError where the key is missing; OSError where it can't be read.
+    """
+    if not flags.on("authenticate_http_executors"):
+        return None
+    path = flags.text("jwt_secret_key")
+    if path is None:
+        raise FlagError("--authenticate_http_executors needs --jwt_secret_key=FILE, the key that signs their tokens")
+    return ExecutorTokens(Path(path).read_bytes())
 
 
 def configure_log(flags: Flags) -> None:

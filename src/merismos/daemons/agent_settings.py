@@ -27,8 +27,10 @@ EFFECTIVE = frozenset(
         "advertise_ip",
         "advertise_port",
         "attributes",
+        "authenticate_http_executors",
         "default_role",
         "executor_environment_variables",
+        "executor_registration_timeout",
         "executor_shutdown_grace_period",
         "fetcher_stall_timeout",
         "frameworks_home",
@@ -39,6 +41,7 @@ EFFECTIVE = frozenset(
         "hostname",
         "hostname_lookup",
         "ip",
+        "jwt_secret_key",
         "log_dir",
         "logging_level",
         "master",
@@ -117,6 +120,8 @@ def build_settings(flags: Flags, hostname: str, ip: str, port: int) -> AgentSett
         recovery_timeout_text=format_duration(flags.seconds("recovery_timeout")),
         gc_delay_s=flags.seconds("gc_delay"),
         gc_disk_headroom=flags.real("gc_disk_headroom"),
+        executor_registration_timeout_s=flags.seconds("executor_registration_timeout"),
+        executor_registration_timeout_text=format_duration(flags.seconds("executor_registration_timeout")),
         completed_executors_max=flags.whole("max_completed_executors_per_framework"),
     )
 

@@ -142,6 +142,7 @@ class RunTasks(Message):
     role: str
     tasks: list[bytes]  # JSON of TaskInfo each
     task_ids: list[str] = []
+    executors: list[str] = []  # ids of those that the agent shall start for them
 
 
 class RunTaskGroup(Message):

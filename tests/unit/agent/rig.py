@@ -81,9 +81,15 @@ class Rig:
     def receive(self, message: link.AnyMessage) -> None:
         self.handle(events.LinkReceived(self.state.registration.link, message))
 
-    def run(self, *tasks: bytes, framework: bytes | None = None, role: str = "eng") -> None:
-        ids = [json.loads(raw)["task_id"]["value"] for raw in tasks]
-        self.receive(link.RunTasks(FRAMEWORK, framework or framework_info(), role, list(tasks), ids))
+    def run(
+        self, *tasks: bytes, framework: bytes | None = None, role: str = "eng", starts: list[str] | None = None
+    ) -> None:
+        """Have tasks run; `starts` are the executors that the master expects to be started, all that are named by default."""
+        infos = [json.loads(raw) for raw in tasks]
+        ids = [info["task_id"]["value"] for info in infos]
+        named = [info["executor"]["executor_id"]["value"] for info in infos if info.get("executor")]
+        started = named if starts is None else starts
+        self.receive(link.RunTasks(FRAMEWORK, framework or framework_info(), role, list(tasks), ids, started))
 
     def advance(self, duration_s: float) -> None:
         """Move time, firing what is due at the instants at which it is due."""

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import aiohttp
 import pytest
 
+from merismos.adapters.agent_http.executor import ExecutorEndpoint
 from merismos.adapters.agent_http.server import AgentHttp
 from merismos.protocol import protobuf
 from merismos.protocol.v1 import agent as operator
@@ -34,7 +35,7 @@ Ask = Callable[..., Awaitable[Answer]]
 def with_agent(scenario: Callable[[Ask], Awaitable[None]], rig: Rig) -> None:
     async def run() -> None:
         listener = socket.create_server(("127.0.0.1", 0))
-        http = AgentHttp(rig.state, {"work_dir": "/w", "ip": "10.0.0.1"})
+        http = AgentHttp(rig.state, {"work_dir": "/w", "ip": "10.0.0.1"}, ExecutorEndpoint(rig.handle))
         await http.start(listener)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:

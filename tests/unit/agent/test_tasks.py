@@ -136,7 +136,7 @@ def test_only_so_many_ended_tasks_of_a_framework_are_remembered() -> None:
 @pytest.mark.parametrize(
     ("raw", "said"),
     [
-        (task("t", None, executor={"executor_id": {"value": "e"}}), "custom executors are not supported yet"),
+        (task("t", None, executor={"executor_id": {"value": "e"}}), "'ExecutorInfo.command' must be set"),
         (task("t", {"shell": True}), "the command has no value"),
         (task("t", "echo a\0b"), "NUL character"),
         (

@@ -15,7 +15,8 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-from merismos.core.agent.state import Agent
+from merismos.core.agent.executors_state import Executor
+from merismos.core.agent.state import Agent, Task
 
 READ_BYTES_MAX = 64 * 1024
 _PARTS_OF_A_RUN = 8  # slaves S frameworks F executors E runs C
@@ -122,9 +123,15 @@ class SandboxFiles:
         agent = self._agent
         found = {}
         for framework in (*agent.frameworks.values(), *agent.completed_frameworks):
-            for task in (*framework.completed, *framework.tasks.values()):
-                virtual = f"/frameworks/{framework.framework_id}/executors/{task.executor_id}/runs/latest"
-                found[virtual] = task.directory
+            runs: tuple[Task | Executor, ...] = (
+                *framework.completed,
+                *framework.completed_executors,
+                *framework.tasks.values(),
+                *framework.executors.values(),
+            )
+            for run in runs:
+                virtual = f"/frameworks/{framework.framework_id}/executors/{run.executor_id}/runs/latest"
+                found[virtual] = run.directory
         return dict(sorted(found.items()))
 
 

@@ -116,10 +116,10 @@ class OperatorReads:
     def _get_containers(self, _call: operator.Call) -> operator.Response:
         rows = [
             operator.Response_GetContainers_Container(
-                framework_id=mesos.FrameworkID(value=row.task.framework_id),
-                executor_id=mesos.ExecutorID(value=row.task.executor_id),
+                framework_id=mesos.FrameworkID(value=row.framework_id),
+                executor_id=mesos.ExecutorID(value=row.executor_id),
                 executor_name=row.executor_name,
-                container_id=mesos.ContainerID(value=row.task.container_id),
+                container_id=mesos.ContainerID(value=row.container_id),
                 container_status=row.status,
                 resource_statistics=row.statistics,
             )

@@ -17,6 +17,8 @@ from http import HTTPStatus
 import msgspec
 from aiohttp import hdrs, web
 
+from merismos.adapters.agent_http.executor import PATH as EXECUTOR_PATH
+from merismos.adapters.agent_http.executor import ExecutorEndpoint
 from merismos.adapters.agent_http.files import FileRefused, SandboxFiles, file_name, mode_text
 from merismos.adapters.agent_http.operator import CallRefused, OperatorReads
 from merismos.adapters.agent_http.statistics import (
@@ -45,14 +47,16 @@ PREFIX = "/slave(1)"
 API = "/api/v1"
 _CALLBACK = re.compile(r"[A-Za-z_$][\w$.\[\]]{0,127}")
 _PIECE_BYTES = 256 * 1024
+_MAY_BE_EMPTY = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED})
 _ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 
 
 class AgentHttp:
     """Serves one agent's state."""
 
-    def __init__(self, agent: Agent, flags: dict[str, str]) -> None:
+    def __init__(self, agent: Agent, flags: dict[str, str], executors: ExecutorEndpoint) -> None:
         self._agent = agent
+        self._executors = executors
         self._flags = flags
         self._files = SandboxFiles(agent)
         self._operator = OperatorReads(agent, self._files, flags)
@@ -70,22 +74,27 @@ class AgentHttp:
             "/files/debug": lambda _: self._files.attached(),
         }
 
-    async def start(self, listener: socket.socket) -> None:
-        """Begin to serve on a socket that listens."""
+    async def start(self, listener: socket.socket, domain_socket: socket.socket | None = None) -> None:
+        """Begin to serve on a socket that listens, and on one for executors where there is one."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", self._dispatch)
         app.on_response_prepare.append(_drop_type_of_nothing)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
         await self._runner.setup()
-        await web.SockSite(self._runner, listener).start()
+        for one in (listener, domain_socket):
+            if one is not None:
+                await web.SockSite(self._runner, one).start()
 
     async def close(self) -> None:
         """Stop serving."""
+        self._executors.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
         path = request.path.rstrip("/").removeprefix(PREFIX)
+        if path == EXECUTOR_PATH:
+            return await self._executors.serve(request)
         if path == API or path.startswith(API + "/"):
             return await self._call(request)
         if path == "/health":
@@ -172,7 +181,7 @@ class AgentHttp:
 
 
 async def _drop_type_of_nothing(_request: web.Request, answer: web.StreamResponse) -> None:
-    if answer.status == HTTPStatus.OK and isinstance(answer, web.Response) and not answer.body:
+    if answer.status in _MAY_BE_EMPTY and isinstance(answer, web.Response) and not answer.body:
         answer.headers.popall(hdrs.CONTENT_TYPE, None)
 
 

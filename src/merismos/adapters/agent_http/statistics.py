@@ -6,8 +6,9 @@ import time
 from typing import Any, NamedTuple
 
 from merismos.adapters.linux.usage import read_usage
+from merismos.core.agent.executors_state import Executor
 from merismos.core.agent.state import Agent, Phase, Task
-from merismos.core.agent.views.records import executor_name, resources_of
+from merismos.core.agent.views.records import executor_name, executor_resources, resources_of
 from merismos.protocol.v1 import mesos
 from merismos.shell.metrics_system import system_metrics
 
@@ -17,23 +18,36 @@ _MB = 1 << 20
 class ContainerRow(NamedTuple):
     """One running container."""
 
-    task: Task
+    framework_id: str
+    executor_id: str
     executor_name: str
+    source: str
     status: mesos.ContainerStatus
     statistics: mesos.ResourceStatistics
+
+    @property
+    def container_id(self) -> str:
+        """Return the container's id."""
+        assert self.status.container_id is not None
+        return self.status.container_id.value
 
 
 def container_rows(agent: Agent, container_id: str | None = None) -> list[ContainerRow]:
     """Return the running containers, or the one that is asked for."""
-    running = [task for task in agent.containers.values() if task.phase is Phase.RUNNING]
+    running: list[Task | Executor] = [task for task in agent.containers.values() if task.phase is Phase.RUNNING]
+    running += [executor for executor in agent.executors.values() if executor.pid]
     if container_id is not None:
-        running = [task for task in running if task.container_id == container_id]
-    usage = read_usage({task.pid for task in running})
+        running = [one for one in running if one.container_id == container_id]
+    usage = read_usage({one.pid for one in running})
     now = time.time()
     rows = []
-    for task in running:
-        used = usage.get(task.pid)
-        amounts = resources_of(task.info.resources).quantities()
+    for one in running:
+        used = usage.get(one.pid)
+        if isinstance(one, Task):
+            name, source, resources = executor_name(one), one.task_id, resources_of(one.info.resources)
+        else:
+            name, source, resources = one.info.name or "", one.info.source or "", executor_resources(one)
+        amounts = resources.quantities()
         mem_bytes = amounts.get("mem", 0) * _MB // 1000
         statistics = mesos.ResourceStatistics(
             timestamp=now,
@@ -46,17 +60,17 @@ def container_rows(agent: Agent, container_id: str | None = None) -> list[Contai
             mem_rss_bytes=used.rss_bytes if used else None,
         )
         status = mesos.ContainerStatus(
-            container_id=mesos.ContainerID(value=task.container_id),
-            executor_pid=task.pid,
+            container_id=mesos.ContainerID(value=one.container_id),
+            executor_pid=one.pid,
         )
-        rows.append(ContainerRow(task, executor_name(task), status, statistics))
+        rows.append(ContainerRow(one.framework_id, one.executor_id, name, source, status, statistics))
     return rows
 
 
 def containers_v0(agent: Agent, container_id: str | None = None) -> list[dict[str, Any]]:
     """Return /containers."""
     return [
-        {"container_id": row.task.container_id, **monitor_v0(row), "status": row.status}
+        {"container_id": row.container_id, **monitor_v0(row), "status": row.status}
         for row in container_rows(agent, container_id)
     ]
 
@@ -64,10 +78,10 @@ def containers_v0(agent: Agent, container_id: str | None = None) -> list[dict[st
 def monitor_v0(row: ContainerRow) -> dict[str, Any]:
     """Return one entry of /monitor/statistics."""
     return {
-        "executor_id": row.task.executor_id,
+        "executor_id": row.executor_id,
         "executor_name": row.executor_name,
-        "framework_id": row.task.framework_id,
-        "source": row.task.task_id,
+        "framework_id": row.framework_id,
+        "source": row.source,
         "statistics": row.statistics,
     }
 

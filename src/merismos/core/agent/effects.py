@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from merismos.core.kernel import Effect
 from merismos.protocol.link import Message
-from merismos.protocol.v1 import mesos
+from merismos.protocol.v1 import executor, mesos
 
 
 class OpenLink(Effect):
@@ -60,6 +60,7 @@ class LaunchContainer(Effect):
     argv0: str
     environment: list[str]  # NAME=value
     user: str | None
+    executor: tuple[str, str] | None = None  # framework and executor id, where it is a custom executor
 
 
 class SignalContainer(Effect):
@@ -67,6 +68,34 @@ class SignalContainer(Effect):
 
     container_id: str
     signal: int
+
+
+class AnswerExecutor(Effect):
+    """Answer a call of an executor."""
+
+    request: int
+    status: int
+    text: str = ""
+
+
+class OpenExecutorStream(Effect):
+    """Answer a SUBSCRIBE with a stream of events."""
+
+    request: int
+    stream: int
+
+
+class SendExecutorEvent(Effect):
+    """Send one event on an executor's stream."""
+
+    stream: int
+    event: executor.Event
+
+
+class CloseExecutorStream(Effect):
+    """End an executor's stream after what was sent; `ExecutorStreamLost` doesn't follow."""
+
+    stream: int
 
 
 class RemoveSandbox(Effect):

@@ -81,26 +81,40 @@ def end(
     stop_if_over(agent, now)
 
 
+def end_task(agent: Agent, task: Task, state: str, now: float) -> None:
+    """Take a task of a custom executor as over."""
+    task.phase = Phase.ENDED
+    task.ended_at = now
+    task.state = state
+    stop_if_over(agent, now)
+
+
 def complete_if_over(agent: Agent, task: Task, now: float) -> None:
-    """Move a task to the completed ones: its container is gone, its last update acknowledged or not wanted."""
+    """Move a task to the completed ones: it is over, its last update acknowledged or not wanted."""
     framework = agent.frameworks[task.framework_id]
     if task.phase is not Phase.ENDED or not (task.acknowledged or framework.shutting_down):
         return
     if framework.tasks.pop(task.task_id, None) is not None:
-        framework.completed.append(task)
+        if task.executor is None:
+            framework.completed.append(task)
+        else:
+            task.executor.tasks.pop(task.task_id, None)
+            task.executor.completed.append(task)
     forget_framework_if_idle(agent, framework)
     del now
 
 
 def forget_framework_if_idle(agent: Agent, framework: Framework) -> None:
     """Move a framework to the completed ones once nothing of it is active."""
-    if not framework.tasks and agent.frameworks.pop(framework.framework_id, None) is not None and framework.completed:
+    if framework.tasks or framework.executors or agent.frameworks.pop(framework.framework_id, None) is None:
+        return
+    if framework.completed or framework.completed_executors:
         agent.completed_frameworks.append(framework)
 
 
 def stop_if_over(agent: Agent, now: float) -> None:
     """Leave once every container is gone and every update acknowledged, or waited for long enough."""
-    if agent.exiting is None or agent.containers:
+    if agent.exiting is None or agent.containers or agent.executors:
         return
     if len(agent.updates) == 0 or agent.registration.status is not Link.REGISTERED:
         leave(agent)

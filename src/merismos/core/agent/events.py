@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from merismos.core.kernel import Event
 from merismos.protocol.link import AnyMessage
+from merismos.protocol.v1 import executor
 
 
 class Started(Event):
@@ -93,6 +94,27 @@ class ContainersLost(Event):
     """What held the containers died, and all of them with it; a new one takes its place."""
 
     reason: str
+
+
+class ExecutorSubscribed(Event):
+    """An executor asks for its events; `request` is how to answer, `stream` names the stream that may be opened."""
+
+    request: int
+    stream: int
+    call: executor.Call
+
+
+class ExecutorCalled(Event):
+    """An executor calls, well-formed and not a SUBSCRIBE."""
+
+    request: int
+    call: executor.Call
+
+
+class ExecutorStreamLost(Event):
+    """An executor's connection is gone."""
+
+    stream: int
 
 
 class StopRequested(Event):

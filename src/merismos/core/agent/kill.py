@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from merismos.core.agent.effects import AbortFetch, Log, SignalContainer
 from merismos.core.agent.ending import complete_if_over, fail_launch, forget_framework_if_idle, stop_if_over
+from merismos.core.agent.executors import kill_in_executor, shut_down_executor
 from merismos.core.agent.state import NANOS, Agent, Phase, Task
 from merismos.core.agent.statuses import report_unknown, update_task
 
@@ -23,7 +24,9 @@ SIGKILL = 9
 def on_kill_task(agent: Agent, message: link.KillTask, now: float) -> None:
     """End a task; one that isn't here is reported as dropped, so that nobody waits for it."""
     task = agent.task(message.framework_id, message.task_id)
-    if task is not None:
+    if task is not None and task.executor is not None:
+        kill_in_executor(agent, task, now, message.grace_s)
+    elif task is not None:
         kill(agent, task, now, grace_s=message.grace_s)
     elif (message.framework_id, message.task_id) not in agent.updates and not has_completed(agent, message):
         text = f"Cannot find task '{message.task_id}' on this agent to kill it"
@@ -44,7 +47,11 @@ def has_completed(agent: Agent, message: link.KillTask) -> bool:
         task.task_id == message.task_id
         for framework in (*agent.frameworks.values(), *agent.completed_frameworks)
         if framework.framework_id == message.framework_id
-        for task in framework.completed
+        for task in (
+            *framework.completed,
+            *(task for executor in framework.completed_executors for task in executor.completed),
+            *(task for executor in framework.executors.values() for task in executor.completed),
+        )
     )
 
 
@@ -59,6 +66,8 @@ def on_shutdown_framework(agent: Agent, message: link.ShutdownFramework, now: fl
     framework.shutting_down = True
     for task in list(framework.tasks.values()):
         shut_down(agent, task, now)
+    for executor in list(framework.executors.values()):
+        shut_down_executor(agent, executor, now)
     agent.updates.drop_framework(message.framework_id)
     for task in list(framework.tasks.values()):
         complete_if_over(agent, task, now)
@@ -67,6 +76,11 @@ def on_shutdown_framework(agent: Agent, message: link.ShutdownFramework, now: fl
 
 def on_shutdown_executor(agent: Agent, message: link.ShutdownExecutor, now: float) -> None:
     """End an executor; a command task's is the task itself."""
+    framework = agent.frameworks.get(message.framework_id)
+    executor = None if framework is None else framework.executors.get(message.executor_id)
+    if executor is not None:
+        shut_down_executor(agent, executor, now)
+        return
     task = agent.task(message.framework_id, message.executor_id)
     if task is not None:
         shut_down(agent, task, now)
@@ -113,8 +127,9 @@ def kill(agent: Agent, task: Task, now: float, *, grace_s: float | None = None, 
 
 
 def shut_down(agent: Agent, task: Task, now: float) -> None:
-    """End a task with the executor that runs it: within the agent's grace, however long its own may be."""
-    kill(agent, task, now, grace_s=min(grace_of(agent, task), agent.settings.kill_grace_s))
+    """End a command task with its executor: within the agent's grace, however long its own may be."""
+    if task.executor is None:
+        kill(agent, task, now, grace_s=min(grace_of(agent, task), agent.settings.kill_grace_s))
 
 
 def grace_of(agent: Agent, task: Task) -> float:
@@ -137,9 +152,13 @@ def stop(agent: Agent, reason: str, now: float) -> None:
     if agent.exiting is not None:
         for container_id in agent.containers:
             agent.deadlines.set(("kill", container_id), now)
+        for container_id in agent.executors:
+            agent.deadlines.set(("executor-kill", container_id), now)
         return
     agent.exiting = reason
     agent.effects.append(Log("notice", f"shutting down: {reason}"))
     for task in agent.tasks():
         shut_down(agent, task, now)
+    for executor in list(agent.executors.values()):
+        shut_down_executor(agent, executor, now)
     stop_if_over(agent, now)

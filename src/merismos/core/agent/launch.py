@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from merismos.core.agent.effects import CreateSandbox, FetchUris, Log, SendMessage
 from merismos.core.agent.ending import end, fail_launch, forget_framework_if_idle
+from merismos.core.agent.executors import run_in_executor
 from merismos.core.agent.kill import say_killing
 from merismos.core.agent.state import NANOS, Agent, Framework, Link, Phase, Task
 from merismos.core.agent.statuses import Rendering, render_container, report_unknown, update_task
+from merismos.core.containers.executor_plan import validate_executor
 from merismos.core.containers.exit_status import describe_exit
 from merismos.core.containers.launch_plan import effective_user, plan_launch, sandbox_of, validate_task
 from merismos.model.ids import validate_id
@@ -39,7 +41,8 @@ def on_run_tasks(agent: Agent, message: link.RunTasks, now: float) -> None:
             task_id = message.task_ids[index] if index < len(message.task_ids) else ""
             reject(agent, message.framework_id, task_id, str(error), now)
         else:
-            run_task(agent, framework, Task(message.framework_id, info, raw, message.role), now)
+            task = Task(message.framework_id, info, raw, message.role)
+            run_task(agent, framework, task, now, message.executors)
     keep_refused(agent, message)
     forget_framework_if_idle(agent, framework)
 
@@ -141,20 +144,23 @@ def keep_refused(agent: Agent, message: link.RunTasks) -> None:
 def release_executor(agent: Agent, task: Task) -> None:
     """Say that the executor of a task that is not run isn't there, so that the master doesn't hold resources for it."""
     executor = task.info.executor
-    if executor is not None and agent.registration.status is Link.REGISTERED:
+    if executor is None or executor.executor_id.value in agent.frameworks[task.framework_id].executors:
+        return
+    if agent.registration.status is Link.REGISTERED:
         exited = link.ExitedExecutor(task.framework_id, executor.executor_id.value, 0)
         agent.effects.append(SendMessage(agent.registration.link, exited))
 
 
-def run_task(agent: Agent, framework: Framework, task: Task, now: float) -> None:
-    """Start one task on its way."""
+def run_task(agent: Agent, framework: Framework, task: Task, now: float, executors: list[str]) -> None:
+    """Start one task on its way; `executors` are the ids of those that the master expects to be started."""
     if task.task_id in framework.tasks:
         agent.effects.append(
             Log("warning", f"task '{task.task_id}' of framework {task.framework_id} runs here already")
         )
         return
     id_rejection = validate_id(task.task_id)
-    rejection = validate_task(task.info)
+    custom = task.info.executor
+    rejection = validate_task(task.info) if custom is None else validate_executor(custom)
     if id_rejection is not None or rejection is not None:
         reject(agent, task.framework_id, task.task_id, id_rejection or (rejection.message if rejection else ""), now)
         release_executor(agent, task)
@@ -174,10 +180,10 @@ def run_task(agent: Agent, framework: Framework, task: Task, now: float) -> None
     for resource in task.info.resources:
         if resource.allocation_info is None:
             resource.allocation_info = mesos.Resource_AllocationInfo(role=task.role)
-    container_id = agent.prng.uuid_bytes().hex()
-    task.container_id = (
-        f"{container_id[:8]}-{container_id[8:12]}-{container_id[12:16]}-{container_id[16:20]}-{container_id[20:]}"
-    )
+    if custom is not None:
+        run_in_executor(agent, framework, task, now, may_start=custom.executor_id.value in executors)
+        return
+    task.container_id = agent.new_container_id()
     task.directory = sandbox_of(agent.settings.work_dir, agent.registration.agent_id, task)
     framework.tasks[task.task_id] = task
     agent.containers[task.container_id] = task

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from merismos.core.agent import ending, events, gc, kill, launch, messages, registration
+from merismos.core.agent import ending, events, executors, executors_calls, gc, kill, launch, messages, registration
 from merismos.core.agent.effects import Log
 from merismos.core.agent.state import Agent, AgentSettings, Link
 from merismos.core.agent.statuses import send
@@ -64,6 +64,21 @@ def on_timer_fired(agent: Agent, event: TimerFired, now: float) -> None:
         send(agent, update)
 
 
+def of_either(command: Handler, custom: Handler) -> Handler:
+    """Return the handler of a container's event: a command task's, or a custom executor's."""
+
+    def handle(agent: Agent, event: Any, now: float) -> None:  # noqa: ANN401 - of a container
+        (custom if event.container_id in agent.executors else command)(agent, event, now)
+
+    return handle
+
+
+def on_containers_lost(agent: Agent, event: events.ContainersLost, now: float) -> None:
+    """End all that had a process."""
+    ending.on_containers_lost(agent, event, now)
+    executors.on_containers_lost(agent, event, now)
+
+
 HANDLERS: dict[type[Event], Handler] = {
     TimerFired: on_timer_fired,
     events.Started: on_started,
@@ -73,12 +88,15 @@ HANDLERS: dict[type[Event], Handler] = {
     events.LinkOpened: registration.on_link_opened,
     events.LinkReceived: on_link_received,
     events.LinkClosed: registration.on_link_closed,
-    events.UrisFetched: launch.on_uris_fetched,
-    events.FetchFailed: launch.on_fetch_failed,
-    events.ContainerLaunched: launch.on_container_launched,
-    events.ContainerLaunchFailed: launch.on_container_launch_failed,
-    events.ContainerExited: ending.on_container_exited,
-    events.ContainersLost: ending.on_containers_lost,
+    events.UrisFetched: of_either(launch.on_uris_fetched, executors.on_uris_fetched),
+    events.FetchFailed: of_either(launch.on_fetch_failed, executors.on_fetch_failed),
+    events.ContainerLaunched: of_either(launch.on_container_launched, executors.on_container_launched),
+    events.ContainerLaunchFailed: of_either(launch.on_container_launch_failed, executors.on_container_launch_failed),
+    events.ContainerExited: of_either(ending.on_container_exited, executors.on_container_exited),
+    events.ContainersLost: on_containers_lost,
+    events.ExecutorSubscribed: executors_calls.on_executor_subscribed,
+    events.ExecutorCalled: executors_calls.on_executor_called,
+    events.ExecutorStreamLost: executors_calls.on_executor_stream_lost,
     events.StopRequested: on_stop_requested,
 }
 
@@ -105,6 +123,8 @@ DEADLINE_HANDLERS: dict[str, Callable[[Agent, str, float], None]] = {
     "ping": lambda agent, _, now: registration.on_ping_overdue(agent, now),
     "kill": lambda agent, subject, now: kill.on_kill_overdue(agent, subject),  # noqa: ARG005
     "complete": kill.on_completion_overdue,
+    "executor-registration": executors.on_registration_overdue,
+    "executor-kill": lambda agent, subject, now: executors.on_executor_kill_overdue(agent, subject),  # noqa: ARG005
     "sandboxes": lambda agent, _, now: gc.on_sandboxes_overdue(agent, now),
     "leave": lambda agent, _, now: ending.leave(agent),  # noqa: ARG005
 }

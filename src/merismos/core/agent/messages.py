@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from merismos.core.agent import executors
 from merismos.core.agent.effects import Log
 from merismos.core.agent.ending import complete_if_over, stop_if_over
 from merismos.core.agent.state import Agent
 from merismos.core.agent.statuses import TERMINAL, send
 from merismos.protocol import json
 from merismos.protocol.errors import DecodeError
+from merismos.protocol.v1 import executor as api
 from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:
@@ -35,10 +37,17 @@ def on_acknowledge_status(agent: Agent, message: link.AcknowledgeStatus, now: fl
 
 
 def on_message_executor(agent: Agent, message: link.MessageExecutor, now: float) -> None:
-    """Drop a message to an executor: the built-in ones take none."""
+    """Pass bytes to a custom executor; the built-in ones take none, and one that isn't subscribed can't."""
+    framework = agent.frameworks.get(message.framework_id)
+    executor = None if framework is None else framework.executors.get(message.executor_id)
+    if executor is not None and executor.stream is not None:
+        agent.counters.valid_framework_messages += 1
+        event = api.Event(type=api.Event_Type.MESSAGE, message=api.Event_Message(data=message.data))
+        executors.send(agent, executor, event)
+        return
     agent.counters.invalid_framework_messages += 1
     text = f"a message to executor '{message.executor_id}' of framework {message.framework_id} is dropped"
-    agent.effects.append(Log("info", f"{text}: command tasks take none (at {now:.3f})"))
+    agent.effects.append(Log("info", f"{text}: there is none, or it isn't subscribed (at {now:.3f})"))
 
 
 def on_update_framework(agent: Agent, message: link.UpdateFramework, now: float) -> None:

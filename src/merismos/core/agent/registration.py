@@ -159,7 +159,15 @@ def introduce(agent: Agent) -> link.RegisterAgent | link.ReregisterAgent:
         if not task.acknowledged:
             status = task.statuses[-1] if task.statuses else b""
             tasks.append(link.TaskRecord(task.framework_id, task.raw, task.role, task.state, status))
-    frameworks = {framework.framework_id: framework.raw for framework in agent.frameworks.values() if framework.tasks}
+    executors = [
+        link.ExecutorRecord(executor.framework_id, executor.raw, executor.container_id)
+        for executor in agent.executors.values()
+    ]
+    frameworks = {
+        framework.framework_id: framework.raw
+        for framework in agent.frameworks.values()
+        if framework.tasks or framework.executors
+    }
     for record, framework in agent.refused.values():
         tasks.append(record)
         frameworks.setdefault(record.framework_id, framework)
@@ -171,4 +179,5 @@ def introduce(agent: Agent) -> link.RegisterAgent | link.ReregisterAgent:
         settings.capabilities,
         tasks,
         list(frameworks.values()),
+        executors,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections import deque
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -15,6 +16,9 @@ from merismos.core.kernel import Deadlines, Effect, Prng
 from merismos.core.status_updates import StatusUpdates
 from merismos.protocol.link import TaskRecord
 from merismos.protocol.v1 import mesos
+
+if TYPE_CHECKING:
+    from merismos.core.agent.executors_state import Executor
 
 COMPLETED_FRAMEWORKS_MAX = 50
 NANOS = 1_000_000_000
@@ -47,6 +51,8 @@ class AgentSettings(msgspec.Struct, kw_only=True):
     gc_delay_s: float = 7 * 86400.0
     gc_disk_headroom: float = 0.1
     completed_executors_max: int = 150
+    executor_registration_timeout_s: float = 60.0
+    executor_registration_timeout_text: str = "1mins"
 
 
 class Phase(enum.Enum):
@@ -59,17 +65,23 @@ class Phase(enum.Enum):
 
 
 class Task:
-    """One task and its container."""
+    """One task and its container: its own, or the one of the custom executor that runs it.
+
+    Shapes: `delivered` says that its executor was sent it; `uuids` are those of the updates its executor sent.
+    """
 
     __slots__ = (
         "acknowledged",
         "container_id",
+        "delivered",
         "directory",
         "ended_at",
+        "executor",
         "executor_id",
         "framework_id",
         "info",
         "kill_at",
+        "kill_grace_s",
         "kill_reason",
         "killing",
         "phase",
@@ -81,6 +93,7 @@ class Task:
         "state",
         "statuses",
         "task_id",
+        "uuids",
     )
 
     def __init__(self, framework_id: str, info: mesos.TaskInfo, raw: bytes, role: str) -> None:
@@ -103,17 +116,37 @@ class Task:
         self.started_wall_s = 0.0
         self.acknowledged = False
         self.rendering: object = None
+        self.executor: Executor | None = None
+        self.delivered = False
+        self.kill_grace_s: float | None = None
+        self.uuids: dict[bytes, None] = {}
+
+    def is_over(self) -> bool:
+        """Say whether nothing more happens to the task."""
+        return self.phase is Phase.ENDED
 
 
 class Framework:
     """One framework that runs, or ran, something here."""
 
-    __slots__ = ("capabilities", "completed", "framework_id", "info", "raw", "shutting_down", "tasks")
+    __slots__ = (
+        "capabilities",
+        "completed",
+        "completed_executors",
+        "executors",
+        "framework_id",
+        "info",
+        "raw",
+        "shutting_down",
+        "tasks",
+    )
 
     def __init__(self, framework_id: str, raw: bytes, info: mesos.FrameworkInfo, completed_max: int) -> None:
         self.framework_id = framework_id
         self.tasks: dict[str, Task] = {}
         self.completed: deque[Task] = deque(maxlen=completed_max)
+        self.executors: dict[str, Executor] = {}
+        self.completed_executors: deque[Executor] = deque(maxlen=completed_max)
         self.shutting_down = False
         self.update(raw, info)
 
@@ -180,6 +213,7 @@ class Agent:
         "counters",
         "deadlines",
         "effects",
+        "executors",
         "exiting",
         "frameworks",
         "prng",
@@ -203,6 +237,7 @@ class Agent:
         self.frameworks: dict[str, Framework] = {}
         self.completed_frameworks: deque[Framework] = deque(maxlen=COMPLETED_FRAMEWORKS_MAX)
         self.containers: dict[str, Task] = {}
+        self.executors: dict[str, Executor] = {}  # custom ones, by container id
         self.updates = StatusUpdates()
         # what was refused and isn't acknowledged yet, with the framework's FrameworkInfo, by (framework id, task id)
         self.refused: dict[tuple[str, str], tuple[TaskRecord, bytes]] = {}
@@ -211,6 +246,11 @@ class Agent:
         self.sandboxes: deque[tuple[float, str]] = deque()
         self.sandbox_age_s_max = settings.gc_delay_s
         self.effects: list[Effect] = []
+
+    def new_container_id(self) -> str:
+        """Return the id of a container that is new."""
+        digits = self.prng.uuid_bytes().hex()
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
     def task(self, framework_id: str, task_id: str) -> Task | None:
         """Return an active task."""

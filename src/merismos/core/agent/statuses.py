@@ -100,6 +100,11 @@ def update_task(
     uuid = agent.prng.uuid_bytes()
     source = b"SOURCE_AGENT" if from_agent else b"SOURCE_EXECUTOR"
     status = render_status(rendering, state, uuid, now + agent.wall_offset_s, source, message, reason)
+    owe_status(agent, task, state, uuid, status, now)
+
+
+def owe_status(agent: Agent, task: Task, state: str, uuid: bytes, status: bytes, now: float) -> None:
+    """Move a task to `state` and owe its scheduler this status (JSON of TaskStatus)."""
     if task.state == state and task.statuses:
         task.statuses[-1] = status
     else:

@@ -23,23 +23,24 @@ def sandbox_of(work_dir: str, agent_id: str, task: Task) -> str:
 
 def validate_task(info: mesos.TaskInfo) -> Rejection | None:
     """Say why this agent can't run a task, None where it can."""
-    if info.executor is not None:
-        return Rejection(
-            "executor_unsupported", "custom executors are not supported yet; give the task a command instead"
-        )
     command = info.command
     if command is None:
         return Rejection(
             "command_missing", "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
         )
-    if command.value is None:
-        return Rejection(
-            "command_invalid", "the command has no value: give a shell line, or a program with shell=false"
-        )
     if info.container is not None:
         rejection = validate_container(info.container)
         if rejection is not None:
             return rejection
+    return validate_command(command)
+
+
+def validate_command(command: mesos.CommandInfo) -> Rejection | None:
+    """Say why a command can't be run, None where it can."""
+    if command.value is None:
+        return Rejection(
+            "command_invalid", "the command has no value: give a shell line, or a program with shell=false"
+        )
     variables = command.environment.variables if command.environment is not None else []
     for variable in variables:
         if variable.type != mesos.Environment_Variable_Type.VALUE:
@@ -80,13 +81,7 @@ def plan_launch(settings: AgentSettings, agent_id: str, framework: Framework, ta
     """Return the process of a command task that `validate_task` has passed."""
     command = task.info.command
     assert command is not None
-    assert command.value is not None
-    if command.shell:
-        arguments = [SHELL, "-c", command.value]
-        argv0 = "sh"
-    else:
-        arguments = [command.value, *command.arguments[1:]]
-        argv0 = command.arguments[0] if command.arguments else command.value
+    arguments, argv0 = command_line(command)
     return LaunchContainer(
         container_id=task.container_id,
         directory=task.directory,
@@ -97,26 +92,47 @@ def plan_launch(settings: AgentSettings, agent_id: str, framework: Framework, ta
     )
 
 
+def command_line(command: mesos.CommandInfo) -> tuple[list[str], str]:
+    """Return the program with its arguments, and the name that it is called by."""
+    assert command.value is not None
+    if command.shell:
+        return [SHELL, "-c", command.value], "sh"
+    argv0 = command.arguments[0] if command.arguments else command.value
+    return [command.value, *command.arguments[1:]], argv0
+
+
 def plan_environment(
     settings: AgentSettings, agent_id: str, framework: Framework, task: Task, command: mesos.CommandInfo
 ) -> list[str]:
     """Return the environment of a command task as NAME=value."""
+    environment = [
+        *agent_environment(settings, agent_id, framework, executor_id=task.executor_id, directory=task.directory),
+        f"MESOS_ALLOCATION_ROLE={task.role}",
+        f"MESOS_TASK_ID={task.task_id}",
+    ]
+    if command.environment is not None:
+        environment += [f"{variable.name}={variable.value or ''}" for variable in command.environment.variables]
+    return environment
+
+
+def agent_environment(
+    settings: AgentSettings, agent_id: str, framework: Framework, *, executor_id: str, directory: str
+) -> list[str]:
+    """Return what every executor finds in its environment, as NAME=value."""
     environment = [
         PATH,
         *settings.environment,
         f"LIBPROCESS_IP={settings.ip}",
         "LIBPROCESS_PORT=0",
         f"MESOS_AGENT_ENDPOINT={settings.ip}:{settings.port}",
-        f"MESOS_ALLOCATION_ROLE={task.role}",
-        f"MESOS_DIRECTORY={task.directory}",
-        f"MESOS_EXECUTOR_ID={task.executor_id}",
+        f"MESOS_DIRECTORY={directory}",
+        f"MESOS_EXECUTOR_ID={executor_id}",
         f"MESOS_EXECUTOR_SHUTDOWN_GRACE_PERIOD={settings.kill_grace_text}",
-        f"MESOS_FRAMEWORK_ID={task.framework_id}",
+        f"MESOS_FRAMEWORK_ID={framework.framework_id}",
         "MESOS_HTTP_COMMAND_EXECUTOR=0",
-        f"MESOS_SANDBOX={task.directory}",
+        f"MESOS_SANDBOX={directory}",
         f"MESOS_SLAVE_ID={agent_id}",
         f"MESOS_SLAVE_PID={settings.pid}",
-        f"MESOS_TASK_ID={task.task_id}",
     ]
     if framework.info.checkpoint:
         environment += [
@@ -126,6 +142,4 @@ def plan_environment(
         ]
     else:
         environment.append("MESOS_CHECKPOINT=0")
-    if command.environment is not None:
-        environment += [f"{variable.name}={variable.value or ''}" for variable in command.environment.variables]
     return environment

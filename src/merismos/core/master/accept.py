@@ -130,6 +130,7 @@ def _launch(
     framework_id, framework_tasks, agent_tasks = framework.id, framework.tasks, agent.tasks
     task_ids: list[str] = []
     infos: list[bytes] = []
+    started: list[str] = []
     purse = Purse(left)
     for view in views:
         demand = demand_of(bytes(view.resources))
@@ -138,7 +139,7 @@ def _launch(
         executor_id = ""
         if fault is None and view.executor is not None:
             executor_id = view.executor.executor_id.value
-            fault = executors.launch(framework, agent, role, view, demand, purse)
+            fault = executors.launch(framework, agent, role, view, demand, purse, started)
         elif fault is None and ((demand.role and demand.role != role) or not purse.spend(resources)):
             fault = fault_of_size(resources, demand.role, purse.left(), role)
         if fault is not None:
@@ -154,7 +155,7 @@ def _launch(
             publish.task_added(master, task)
     if infos:
         assert agent.link is not None, "offers of an agent are withdrawn when its link goes down"
-        message = link.RunTasks(framework_id, framework.info_json, role, infos, task_ids)
+        message = link.RunTasks(framework_id, framework.info_json, role, infos, task_ids, started)
         master.effects.append(SendToAgent(agent.link, message))
     return purse.left()
 

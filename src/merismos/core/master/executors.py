@@ -27,11 +27,11 @@ _DECODER = msgspec.json.Decoder(_WithExecutor)
 
 
 def launch(
-    framework: Framework, agent: Agent, role: str, view: ThinTaskInfo, demand: Demand, purse: Purse
+    framework: Framework, agent: Agent, role: str, view: ThinTaskInfo, demand: Demand, purse: Purse, started: list[str]
 ) -> str | None:
     """Pay for a task, and for its executor if it isn't there yet; return what is wrong.
 
-    Shapes: nothing is paid and nothing recorded when something is wrong.
+    Shapes: nothing is paid and nothing recorded when something is wrong; the id of an executor that is new is added to `started`.
     """
     assert view.executor is not None
     executor_id = view.executor.executor_id.value
@@ -52,6 +52,7 @@ def launch(
         return fault_of_size(total, named, purse.left(), role)
     if running is None:
         record(framework, agent, Executor(framework.id, executor_id, info, own, role))
+        started.append(executor_id)
     return None
 
 

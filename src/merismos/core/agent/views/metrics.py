@@ -6,6 +6,7 @@ Source: Mesos, docs/monitoring.md; a recorded /metrics/snapshot.
 
 from __future__ import annotations
 
+from merismos.core.agent.executors_state import ExecutorPhase
 from merismos.core.agent.state import Agent, Link, Phase
 from merismos.core.agent.views.records import resources_of, used_resources
 
@@ -56,9 +57,15 @@ def _tasks(agent: Agent) -> dict[str, float]:
     for task in agent.tasks():
         if task.state in states:
             states[task.state] += 1
+        if task.executor is not None:
+            continue
         registering += task.phase in {Phase.FETCHING, Phase.LAUNCHING}
         running += task.phase is Phase.RUNNING and not task.killing
         terminating += task.phase is Phase.RUNNING and task.killing
+    for executor in agent.executors.values():
+        registering += executor.phase in {ExecutorPhase.FETCHING, ExecutorPhase.REGISTERING}
+        running += executor.phase is ExecutorPhase.RUNNING
+        terminating += executor.phase is ExecutorPhase.TERMINATING
     return {
         **{f"slave/{state.lower().replace('task_', 'tasks_')}": float(count) for state, count in states.items()},
         "slave/executors_registering": float(registering),

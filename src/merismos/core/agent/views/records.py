@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from merismos.core.agent.executors_state import Executor
 from merismos.core.agent.state import Agent, Framework, Task
 from merismos.core.agent.statuses import TERMINAL
 from merismos.model.rejection import Rejection
@@ -27,6 +28,7 @@ def task_v1(agent: Agent, task: Task) -> mesos.Task:
         name=info.name,
         task_id=info.task_id,
         framework_id=mesos.FrameworkID(value=task.framework_id),
+        executor_id=mesos.ExecutorID(value=task.executor_id) if task.executor is not None else None,
         agent_id=mesos.AgentID(value=agent.registration.agent_id),
         state=mesos.TaskState(task.state),
         resources=info.resources,
@@ -92,11 +94,28 @@ def resources_of(messages: list[mesos.Resource]) -> Resources:
 
 
 def used_resources(agent: Agent) -> Resources:
-    """Return what the tasks that have a container use."""
+    """Return what the tasks that have a container use, and custom executors with their tasks."""
     used = Resources()
     for task in agent.containers.values():
         used += resources_of(task.info.resources)
+    for executor in agent.executors.values():
+        used += executor_resources(executor)
     return used
+
+
+def executor_resources(executor: Executor) -> Resources:
+    """Return what a custom executor uses: its own resources once, and those of each task that is not over."""
+    used = resources_of(executor.info.resources)
+    for task in executor.live_tasks():
+        used += resources_of(task.info.resources)
+    return used
+
+
+def all_executors(agent: Agent) -> Iterator[Executor]:
+    """Yield every custom executor that is remembered, the active ones of each framework first."""
+    for framework in all_frameworks(agent):
+        yield from framework.executors.values()
+        yield from framework.completed_executors
 
 
 def is_terminal(task: Task) -> bool:

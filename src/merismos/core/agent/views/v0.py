@@ -6,8 +6,15 @@ from typing import Any
 
 import msgspec
 
+from merismos.core.agent.executors_state import Executor
 from merismos.core.agent.state import Agent, Framework, Task
-from merismos.core.agent.views.records import executor_name, is_terminal, resources_of, used_resources
+from merismos.core.agent.views.records import (
+    executor_name,
+    executor_resources,
+    is_terminal,
+    resources_of,
+    used_resources,
+)
 from merismos.core.master.views.values import BUILD_DATE, BUILD_TIME_S, WIRE_VERSION
 from merismos.model.attributes import attributes_to_v0
 from merismos.model.resource_protocol import to_protocol
@@ -75,8 +82,34 @@ def framework_v0(agent: Agent, framework: Framework) -> dict[str, Any]:
             if info.roles or "MULTI_ROLE" in framework.capabilities
             else {"role": info.role or "*"}
         ),
-        "executors": [executor_v0(agent, task, completed=False) for task in framework.tasks.values()],
-        "completed_executors": [executor_v0(agent, task, completed=True) for task in framework.completed],
+        "executors": [
+            *(custom_executor_v0(agent, executor) for executor in framework.executors.values()),
+            *(executor_v0(agent, task, completed=False) for task in framework.tasks.values() if task.executor is None),
+        ],
+        "completed_executors": [
+            *(executor_v0(agent, task, completed=True) for task in framework.completed),
+            *(custom_executor_v0(agent, executor) for executor in framework.completed_executors),
+        ],
+    }
+
+
+def custom_executor_v0(agent: Agent, executor: Executor) -> dict[str, Any]:
+    """Return a custom executor with its tasks."""
+    info = executor.info
+    active = list(executor.tasks.values())
+    return {
+        "id": executor.executor_id,
+        "name": info.name or "",
+        "source": info.source or "",
+        "container": executor.container_id,
+        "directory": executor.directory,
+        "resources": to_v0(executor_resources(executor) if executor.ended_at == 0.0 else Resources()),
+        "role": executor.role,
+        **_labels(info.labels),
+        **({"type": info.type} if info.type is not None else {}),
+        "tasks": [task_v0(agent, task) for task in active if task.statuses or task.delivered],
+        "queued_tasks": [task_v0(agent, task) for task in active if not (task.statuses or task.delivered)],
+        "completed_tasks": [task_v0(agent, task) for task in executor.completed],
     }
 
 
@@ -106,7 +139,7 @@ def task_v0(agent: Agent, task: Task) -> dict[str, Any]:
         "id": task.task_id,
         "name": info.name,
         "framework_id": task.framework_id,
-        "executor_id": "",
+        "executor_id": task.executor_id if task.executor is not None else "",
         "slave_id": agent.registration.agent_id,
         "state": task.state,
         "resources": to_v0(resources_of(info.resources)),
@@ -125,7 +158,10 @@ def task_v0(agent: Agent, task: Task) -> dict[str, Any]:
 
 def labels_v0(task: Task) -> dict[str, Any]:
     """Return the labels, where there are any."""
-    labels = task.info.labels
+    return _labels(task.info.labels)
+
+
+def _labels(labels: mesos.Labels | None) -> dict[str, Any]:
     return {"labels": labels.labels} if labels is not None and labels.labels else {}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from merismos.core.agent.state import Agent, Task
 from merismos.core.agent.views.records import (
     agent_info,
+    all_executors,
     all_frameworks,
     executor_v1,
     is_terminal,
@@ -30,11 +31,13 @@ def get_frameworks(agent: Agent) -> operator.Response_GetFrameworks:
 def get_executors(agent: Agent) -> operator.Response_GetExecutors:
     """Return the answer to GET_EXECUTORS."""
     shape = operator.Response_GetExecutors_Executor
-    active = [task for framework in agent.frameworks.values() for task in framework.tasks.values()]
-    completed = [task for framework in all_frameworks(agent) for task in framework.completed]
+    active = [executor.info for executor in agent.executors.values()]
+    active += [executor_v1(task) for task in agent.tasks() if task.executor is None]
+    completed = [executor_v1(task) for framework in all_frameworks(agent) for task in framework.completed]
+    completed += [one.info for framework in all_frameworks(agent) for one in framework.completed_executors]
     return operator.Response_GetExecutors(
-        executors=[shape(executor_info=executor_v1(task)) for task in active],
-        completed_executors=[shape(executor_info=executor_v1(task)) for task in completed],
+        executors=[shape(executor_info=info) for info in active],
+        completed_executors=[shape(executor_info=info) for info in completed],
     )
 
 
@@ -45,13 +48,15 @@ def get_tasks(agent: Agent) -> operator.Response_GetTasks:
         for task in framework.tasks.values():
             _list_of(answer, task).append(task_v1(agent, task))
         answer.completed_tasks += [task_v1(agent, task) for task in framework.completed]
+    for executor in all_executors(agent):
+        answer.completed_tasks += [task_v1(agent, task) for task in executor.completed]
     return answer
 
 
 def _list_of(answer: operator.Response_GetTasks, task: Task) -> list:  # type: ignore[type-arg]
     if is_terminal(task):
         return answer.terminated_tasks
-    return answer.launched_tasks if task.statuses else answer.queued_tasks
+    return answer.launched_tasks if task.statuses or task.delivered else answer.queued_tasks
 
 
 def get_state(agent: Agent) -> operator.Response_GetState:

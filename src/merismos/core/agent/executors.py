@@ -1,0 +1,304 @@
+"""The life of a custom executor: started for its first task, registering, running, shut down, gone.
+
+Rules: one that doesn't subscribe within the registration timeout is killed. A shutdown is the event SHUTDOWN (a TERM where nobody
+is subscribed to hear it), and KILL to the whole tree when the grace is over: its own where it has one, else the agent's. When
+its container is gone every task that isn't over fails, and the master is told. A task that no executor has seen is killed
+without it.
+Source: the texts are Mesos'; a recorded session of a custom executor.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from merismos.core.agent import gc
+from merismos.core.agent.effects import (
+    AbortFetch,
+    CloseExecutorStream,
+    CreateSandbox,
+    FetchUris,
+    Log,
+    SendExecutorEvent,
+    SendMessage,
+    SignalContainer,
+)
+from merismos.core.agent.ending import complete_if_over, end_task, forget_framework_if_idle, stop_if_over
+from merismos.core.agent.executors_state import Executor, ExecutorPhase
+from merismos.core.agent.state import NANOS, Agent, Framework, Link, Task
+from merismos.core.agent.statuses import report_unknown, update_task
+from merismos.core.containers.executor_plan import executor_user, plan_executor, sandbox_of_executor
+from merismos.protocol import link
+from merismos.protocol.v1 import executor as api
+from merismos.protocol.v1 import mesos
+
+if TYPE_CHECKING:
+    from merismos.core.agent import events
+
+SIGTERM = 15
+SIGKILL = 9
+
+
+class _WithExecutor(msgspec.Struct, gc=False):
+    """A TaskInfo of which only the executor counts, as its client wrote it."""
+
+    executor: msgspec.Raw
+
+
+_RAW = msgspec.json.Decoder(_WithExecutor)
+_STATUS_OF_NOTHING = 0
+_STATUS_KILLED = 9
+
+
+def run_in_executor(agent: Agent, framework: Framework, task: Task, now: float, *, may_start: bool) -> None:
+    """Give a task to its executor, which is started where it isn't there and the master expects that."""
+    info = task.info.executor
+    assert info is not None
+    executor = framework.executors.get(info.executor_id.value)
+    if executor is not None and executor.phase is ExecutorPhase.TERMINATING:
+        drop(agent, task, f"executor '{executor.executor_id}' is being shut down", now)
+        return
+    if executor is None and not may_start:
+        drop(agent, task, f"executor '{info.executor_id.value}' has ended meanwhile", now)
+        return
+    started = executor is None
+    if executor is None:
+        executor = _make(agent, framework, task, info)
+    info.framework_id = executor.info.framework_id
+    allocate(info.resources, executor.role)
+    task.executor = executor
+    task.executor_id = executor.executor_id
+    task.container_id, task.directory, task.pid = executor.container_id, executor.directory, executor.pid
+    framework.tasks[task.task_id] = task
+    executor.tasks[task.task_id] = task
+    if started:
+        _prepare(agent, framework, executor, now)
+    elif executor.stream is not None:
+        deliver(agent, executor, task)
+
+
+def drop(agent: Agent, task: Task, text: str, now: float) -> None:
+    """Answer a task whose executor is no more."""
+    reason = "REASON_EXECUTOR_TERMINATED"
+    report_unknown(agent, task.framework_id, task.task_id, "TASK_DROPPED", now, message=text, reason=reason)
+
+
+def allocate(resources: list[mesos.Resource], role: str) -> None:
+    """Mark resources as a role's."""
+    for resource in resources:
+        if resource.allocation_info is None:
+            resource.allocation_info = mesos.Resource_AllocationInfo(role=role)
+
+
+def _make(agent: Agent, framework: Framework, task: Task, info: mesos.ExecutorInfo) -> Executor:
+    executor = Executor(framework.framework_id, info, bytes(_RAW.decode(task.raw).executor), task.role)
+    executor.info.framework_id = mesos.FrameworkID(value=framework.framework_id)
+    allocate(executor.info.resources, task.role)
+    executor.container_id = agent.new_container_id()
+    executor.directory = sandbox_of_executor(agent.settings.work_dir, agent.registration.agent_id, executor)
+    framework.executors[executor.executor_id] = executor
+    agent.executors[executor.container_id] = executor
+    return executor
+
+
+def _prepare(agent: Agent, framework: Framework, executor: Executor, now: float) -> None:
+    """Ask for the sandbox and what belongs into it, then for the process."""
+    user = executor_user(agent.settings, framework, executor)
+    agent.effects.append(CreateSandbox(executor.container_id, executor.directory, user))
+    command = executor.info.command
+    assert command is not None
+    if command.uris:
+        agent.effects.append(FetchUris(executor.container_id, executor.directory, command.uris, user))
+    else:
+        _launch(agent, executor, now)
+
+
+def _launch(agent: Agent, executor: Executor, now: float) -> None:
+    executor.phase = ExecutorPhase.REGISTERING
+    limit_s = agent.settings.executor_registration_timeout_s
+    agent.deadlines.set(("executor-registration", executor.container_id), now + limit_s)
+    framework = agent.frameworks[executor.framework_id]
+    agent.effects.append(plan_executor(agent.settings, agent.registration.agent_id, framework, executor))
+
+
+# ------------------------------------------------------------------ events of its container
+
+
+def on_uris_fetched(agent: Agent, event: events.UrisFetched, now: float) -> None:
+    """Launch what was fetched for."""
+    executor = agent.executors[event.container_id]
+    if executor.phase is ExecutorPhase.FETCHING:
+        agent.counters.fetches_succeeded += 1
+        _launch(agent, executor, now)
+
+
+def on_fetch_failed(agent: Agent, event: events.FetchFailed, now: float) -> None:
+    """End an executor whose URIs can't be had."""
+    executor = agent.executors[event.container_id]
+    if executor.phase is ExecutorPhase.FETCHING:
+        agent.counters.fetches_failed += 1
+        fail_launch(agent, executor, event.message, now)
+
+
+def on_container_launched(agent: Agent, event: events.ContainerLaunched, now: float) -> None:
+    """Its process is there; now it has to subscribe."""
+    executor = agent.executors[event.container_id]
+    executor.pid = event.pid
+    executor.started_wall_s = now + agent.wall_offset_s
+    for task in executor.tasks.values():
+        task.pid = event.pid
+
+
+def on_container_launch_failed(agent: Agent, event: events.ContainerLaunchFailed, now: float) -> None:
+    """End an executor without a process."""
+    fail_launch(agent, agent.executors[event.container_id], event.message, now)
+
+
+def on_container_exited(agent: Agent, event: events.ContainerExited, now: float) -> None:
+    """End an executor whose container is gone."""
+    end_executor(agent, agent.executors[event.container_id], event.status, now)
+
+
+def on_containers_lost(agent: Agent, event: events.ContainersLost, now: float) -> None:
+    """End every executor that had a process: it is gone."""
+    for executor in list(agent.executors.values()):
+        if executor.phase is not ExecutorPhase.FETCHING:
+            executor.end_message = event.reason
+            end_executor(agent, executor, _STATUS_KILLED, now)
+
+
+def fail_launch(agent: Agent, executor: Executor, message: str, now: float) -> None:
+    """End an executor that never had a process."""
+    agent.counters.container_launch_errors += 1
+    executor.end_reason = "REASON_CONTAINER_LAUNCH_FAILED"
+    executor.end_message = f"Failed to launch container: {message}"
+    end_executor(agent, executor, 1 << 8, now)
+
+
+def end_executor(agent: Agent, executor: Executor, status: int, now: float) -> None:
+    """Take an executor's container as gone: tell the master, fail what it ran, remember it."""
+    framework = agent.frameworks[executor.framework_id]
+    executor.phase = ExecutorPhase.ENDED
+    executor.ended_at = now
+    for kind in ("executor-registration", "executor-kill"):
+        agent.deadlines.cancel((kind, executor.container_id))
+    if executor.stream is not None:
+        agent.effects.append(CloseExecutorStream(executor.stream))
+        executor.stream = None
+    del agent.executors[executor.container_id]
+    del framework.executors[executor.executor_id]
+    framework.completed_executors.append(executor)
+    gc.keep(agent, executor.directory, now)
+    agent.counters.executors_terminated += 1
+    if agent.registration.status is Link.REGISTERED:
+        exited = link.ExitedExecutor(executor.framework_id, executor.executor_id, status)
+        agent.effects.append(SendMessage(agent.registration.link, exited))
+    for task in executor.live_tasks():
+        _fail(agent, framework, task, executor, now)
+    for task in list(executor.tasks.values()):
+        complete_if_over(agent, task, now)
+    forget_framework_if_idle(agent, framework)
+    stop_if_over(agent, now)
+
+
+def _fail(agent: Agent, framework: Framework, task: Task, executor: Executor, now: float) -> None:
+    state = "TASK_KILLED" if task.killing else "TASK_FAILED"
+    if not framework.shutting_down:
+        message, reason = executor.end_message, executor.end_reason
+        update_task(agent, task, state, now, message=message, reason=reason, from_agent=True)
+    end_task(agent, task, state, now)
+
+
+# ------------------------------------------------------------------ its end
+
+
+def on_registration_overdue(agent: Agent, container_id: str, now: float) -> None:
+    """An executor did not subscribe in time: kill it."""
+    executor = agent.executors.get(container_id)
+    if executor is None or executor.phase is not ExecutorPhase.REGISTERING:
+        return
+    executor.phase = ExecutorPhase.TERMINATING
+    executor.end_reason = "REASON_EXECUTOR_REGISTRATION_TIMEOUT"
+    executor.end_message = f"Executor did not register within {agent.settings.executor_registration_timeout_text}"
+    agent.effects.append(SignalContainer(container_id, SIGKILL))
+    text = f"executor '{executor.executor_id}' of framework {executor.framework_id} is killed"
+    agent.effects.append(Log("warning", f"{text}: {executor.end_message} (at {now:.3f})"))
+
+
+def on_executor_kill_overdue(agent: Agent, container_id: str) -> None:
+    """The grace of an executor's shutdown is over: kill the whole tree."""
+    if container_id in agent.executors:
+        agent.effects.append(SignalContainer(container_id, SIGKILL))
+
+
+def shut_down_executor(agent: Agent, executor: Executor, now: float) -> None:
+    """Ask an executor to end, and see to it that it does."""
+    if executor.phase is ExecutorPhase.FETCHING:
+        agent.effects.append(AbortFetch(executor.container_id))
+        end_executor(agent, executor, _STATUS_OF_NOTHING, now)
+        return
+    if executor.phase in {ExecutorPhase.TERMINATING, ExecutorPhase.ENDED}:
+        return
+    executor.phase = ExecutorPhase.TERMINATING
+    agent.deadlines.cancel(("executor-registration", executor.container_id))
+    agent.deadlines.set(("executor-kill", executor.container_id), now + grace_of_executor(agent, executor))
+    if executor.stream is None:
+        agent.effects.append(SignalContainer(executor.container_id, SIGTERM))
+    else:
+        send(agent, executor, api.Event(type=api.Event_Type.SHUTDOWN))
+
+
+def grace_of_executor(agent: Agent, executor: Executor) -> float:
+    """Return the time between SHUTDOWN and KILL: the executor's own, else the agent's flag."""
+    period = executor.info.shutdown_grace_period
+    return agent.settings.kill_grace_s if period is None else max(period.nanoseconds, 0) / NANOS
+
+
+# ------------------------------------------------------------------ its tasks
+
+
+def kill_in_executor(agent: Agent, task: Task, now: float, grace_s: float | None = None) -> None:
+    """Have a task killed by its executor; what the executor has not seen ends here."""
+    executor = task.executor
+    assert executor is not None
+    if task.is_over():
+        return
+    task.killing = True
+    task.kill_grace_s = grace_s
+    if not task.delivered:
+        kill_undelivered(agent, task, now)
+        if not executor.live_tasks() and executor.phase is not ExecutorPhase.RUNNING:
+            shut_down_executor(agent, executor, now)
+    elif executor.stream is not None:
+        send(agent, executor, kill_event(task))
+
+
+def kill_undelivered(agent: Agent, task: Task, now: float) -> None:
+    """End a task that its executor has not seen."""
+    if not agent.frameworks[task.framework_id].shutting_down:
+        text, reason = "Killed before delivery to the executor", "REASON_TASK_KILLED_DURING_LAUNCH"
+        update_task(agent, task, "TASK_KILLED", now, message=text, reason=reason, from_agent=True)
+    end_task(agent, task, "TASK_KILLED", now)
+    complete_if_over(agent, task, now)
+
+
+def kill_event(task: Task) -> api.Event:
+    """Return the KILL of a task; its grace is there only where the scheduler gave one for this kill."""
+    policy = None
+    if task.kill_grace_s is not None:
+        policy = mesos.KillPolicy(grace_period=mesos.DurationInfo(nanoseconds=round(task.kill_grace_s * NANOS)))
+    kill = api.Event_Kill(task_id=task.info.task_id, kill_policy=policy)
+    return api.Event(type=api.Event_Type.KILL, kill=kill)
+
+
+def deliver(agent: Agent, executor: Executor, task: Task) -> None:
+    """Hand a task to its executor."""
+    task.delivered = True
+    send(agent, executor, api.Event(type=api.Event_Type.LAUNCH, launch=api.Event_Launch(task=task.info)))
+
+
+def send(agent: Agent, executor: Executor, event: api.Event) -> None:
+    """Send an event to an executor that is subscribed."""
+    if executor.stream is not None:
+        agent.effects.append(SendExecutorEvent(executor.stream, event))

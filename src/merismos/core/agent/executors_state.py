@@ -1,0 +1,80 @@
+"""What an agent knows of one custom executor: its container, its stream, its tasks.
+
+Rules: an executor is active until its container is gone; it is subscribed while it has a stream. A task is its own until the
+task's terminal update is acknowledged; of those that are over it remembers the newest, so that what it repeats is known.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from merismos.core.agent.state import Task
+    from merismos.protocol.v1 import mesos
+
+COMPLETED_TASKS_MAX = 200
+
+
+class ExecutorPhase(enum.Enum):
+    """How far an executor is."""
+
+    FETCHING = enum.auto()
+    REGISTERING = enum.auto()
+    RUNNING = enum.auto()
+    TERMINATING = enum.auto()
+    ENDED = enum.auto()
+
+
+class Executor:
+    """One custom executor.
+
+    Shapes: `info` has its framework's id and the role of its resources filled in; `stream` is None while it isn't subscribed;
+    `end_reason` and `end_message` are what its tasks hear when it is gone.
+    """
+
+    __slots__ = (
+        "completed",
+        "container_id",
+        "directory",
+        "end_message",
+        "end_reason",
+        "ended_at",
+        "executor_id",
+        "framework_id",
+        "info",
+        "phase",
+        "pid",
+        "raw",
+        "role",
+        "started_wall_s",
+        "stream",
+        "tasks",
+    )
+
+    def __init__(self, framework_id: str, info: mesos.ExecutorInfo, raw: bytes, role: str) -> None:
+        self.framework_id = framework_id
+        self.executor_id = info.executor_id.value
+        self.info = info
+        self.raw = raw
+        self.role = role
+        self.container_id = ""
+        self.directory = ""
+        self.pid = 0
+        self.phase = ExecutorPhase.FETCHING
+        self.stream: int | None = None
+        self.tasks: dict[str, Task] = {}
+        self.completed: deque[Task] = deque(maxlen=COMPLETED_TASKS_MAX)
+        self.end_reason = "REASON_EXECUTOR_TERMINATED"
+        self.end_message = "Executor terminated"
+        self.started_wall_s = 0.0
+        self.ended_at = 0.0
+
+    def live_tasks(self) -> list[Task]:
+        """Return the tasks that are not over, the oldest first."""
+        return [task for task in self.tasks.values() if not task.is_over()]
+
+    def completed_task(self, task_id: str) -> Task | None:
+        """Return a task that is over and acknowledged, if it is still remembered."""
+        return next((task for task in self.completed if task.task_id == task_id), None)

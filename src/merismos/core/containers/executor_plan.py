@@ -1,0 +1,67 @@
+"""How a custom executor becomes a process: its sandbox, environment and user.
+
+Source: the recorded environment of a custom executor; COMPATIBILITY, "Executor API".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from merismos.core.agent.effects import LaunchContainer
+from merismos.core.containers.launch_plan import agent_environment, command_line, validate_command, validate_container
+from merismos.model.ids import validate_id
+from merismos.model.rejection import Rejection
+
+if TYPE_CHECKING:
+    from merismos.core.agent.executors_state import Executor
+    from merismos.core.agent.state import AgentSettings, Framework
+    from merismos.protocol.v1 import mesos
+
+
+def sandbox_of_executor(work_dir: str, agent_id: str, executor: Executor) -> str:
+    """Return the directory of an executor's run, laid out as Mesos does."""
+    home = f"{work_dir}/slaves/{agent_id}/frameworks/{executor.framework_id}/executors/{executor.executor_id}"
+    return f"{home}/runs/{executor.container_id}"
+
+
+def validate_executor(info: mesos.ExecutorInfo) -> Rejection | None:
+    """Say why this agent can't run an executor, None where it can."""
+    fault = validate_id(info.executor_id.value)
+    if fault is not None:
+        return Rejection("executor_invalid", f"Executor ID is invalid: {fault}")
+    if info.command is None:
+        return Rejection("command_missing", "'ExecutorInfo.command' must be set for 'CUSTOM' executor")
+    if info.container is not None:
+        rejection = validate_container(info.container)
+        if rejection is not None:
+            return rejection
+    return validate_command(info.command)
+
+
+def executor_user(settings: AgentSettings, framework: Framework, executor: Executor) -> str | None:
+    """Return the user that an executor runs as; None: the agent's own."""
+    if not settings.switch_user:
+        return None
+    command = executor.info.command
+    return (command.user if command is not None else None) or framework.info.user or None
+
+
+def plan_executor(settings: AgentSettings, agent_id: str, framework: Framework, executor: Executor) -> LaunchContainer:
+    """Return the process of an executor that `validate_executor` has passed."""
+    command = executor.info.command
+    assert command is not None
+    arguments, argv0 = command_line(command)
+    environment = agent_environment(
+        settings, agent_id, framework, executor_id=executor.executor_id, directory=executor.directory
+    )
+    if command.environment is not None:
+        environment += [f"{one.name}={one.value or ''}" for one in command.environment.variables]
+    return LaunchContainer(
+        container_id=executor.container_id,
+        directory=executor.directory,
+        arguments=arguments,
+        argv0=argv0,
+        environment=environment,
+        user=executor_user(settings, framework, executor),
+        executor=(executor.framework_id, executor.executor_id),
+    )
