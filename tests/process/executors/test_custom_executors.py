@@ -6,8 +6,7 @@ import asyncio
 import base64
 import json
 import os
-import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -129,19 +128,44 @@ async def played(agent: Running, media: str = JSON) -> AsyncIterator[Played]:
         await one.close()
 
 
-async def until_started(agent: Running) -> None:
-    """Wait until the agent knows the pid of a container."""
-    async with asyncio.timeout(LIMIT_S):
-        while not (await agent.get("/containers"))[1]:
-            await asyncio.sleep(0.05)
+class Pipe:
+    """A named pipe by which a process says something to the test."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.path = path
+        self.says_up = f"echo up > {path}; exec sleep 100"
+        self._fd = os.open(path, os.O_RDWR | os.O_NONBLOCK)
+
+    async def line(self) -> str:
+        """Return what is said next."""
+        said = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._fd, said.set)
+        try:
+            async with asyncio.timeout(LIMIT_S):
+                await said.wait()
+        finally:
+            loop.remove_reader(self._fd)
+        return os.read(self._fd, 65536).decode().strip()
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+@pytest.fixture
+def pipe(tmp_path: Path) -> Iterator[Pipe]:
+    one = Pipe(tmp_path / "pipe")
+    yield one
+    one.close()
 
 
 @pytest.mark.parametrize("media", [JSON, PROTOBUF])
-def test_an_executor_runs_two_tasks_and_is_shut_down(tmp_path: Path, media: str) -> None:
+def test_an_executor_runs_two_tasks_and_is_shut_down(tmp_path: Path, pipe: Pipe, media: str) -> None:
     async def scenario() -> None:
         async with running(tmp_path, "--executor_shutdown_grace_period=200ms") as agent, played(agent, media) as one:
-            run(agent, job("a"), job("b"), starts=["e"])
-            await until_started(agent)
+            run(agent, job("a", pipe.says_up), job("b", pipe.says_up), starts=["e"])
+            await pipe.line()
             await one.subscribe()
             subscribed = (await one.expect("SUBSCRIBED")).subscribed
             assert subscribed is not None
@@ -177,15 +201,11 @@ def test_an_executor_runs_two_tasks_and_is_shut_down(tmp_path: Path, media: str)
     asyncio.run(scenario())
 
 
-def test_a_dead_executor_leaves_no_process_behind(tmp_path: Path) -> None:
+def test_a_dead_executor_leaves_no_process_behind(tmp_path: Path, pipe: Pipe) -> None:
     async def scenario() -> None:
         async with running(tmp_path) as agent:
-            run(agent, job("a", "sleep 300 & echo $! > child; exec sleep 301"), starts=["e"])
-            child = tmp_path / "slaves/S0/frameworks/F/executors/e/runs/latest/child"
-            async with asyncio.timeout(LIMIT_S):
-                while not (child.exists() and child.read_text().strip()):
-                    await asyncio.sleep(0.05)
-            pid = int(child.read_text())
+            run(agent, job("a", f"sleep 300 & echo $! > {pipe.path}; exec sleep 301"), starts=["e"])
+            pid = int(await pipe.line())
             (row,) = (await agent.get("/containers"))[1]
             os.kill(row["status"]["executor_pid"], 9)
             last = await agent.master.end_of("a")
@@ -209,11 +229,11 @@ def test_an_executor_that_never_subscribes_is_given_up(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_nonsense_is_refused_and_the_agent_lives_on(tmp_path: Path) -> None:
+def test_nonsense_is_refused_and_the_agent_lives_on(tmp_path: Path, pipe: Pipe) -> None:
     async def scenario() -> None:
         async with running(tmp_path) as agent, played(agent) as one:
-            run(agent, job("a"), starts=["e"])
-            await until_started(agent)
+            run(agent, job("a", pipe.says_up), starts=["e"])
+            await pipe.line()
             assert await one.post(update("a", "TASK_RUNNING")) == (403, "Executor is not subscribed")
             assert (await one.post(b"{"))[0] == 400
             assert (await one.post(b"\xff\xfe", Content_Type=PROTOBUF))[0] == 400
@@ -248,18 +268,18 @@ def test_nonsense_is_refused_and_the_agent_lives_on(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_lost_connection_ends_nothing(tmp_path: Path) -> None:
+def test_a_lost_connection_ends_nothing(tmp_path: Path, pipe: Pipe) -> None:
     async def scenario() -> None:
         async with running(tmp_path) as agent:
-            run(agent, job("a"), starts=["e"])
-            await until_started(agent)
+            run(agent, job("a", pipe.says_up), starts=["e"])
+            await pipe.line()
             async with played(agent) as first:
                 await first.subscribe()
                 await first.expect("SUBSCRIBED")
                 await first.expect("LAUNCH")
             async with played(agent) as second:
                 body = {
-                    "unacknowledged_tasks": [job("a")],
+                    "unacknowledged_tasks": [job("a", pipe.says_up)],
                     "unacknowledged_updates": [update("a", "TASK_RUNNING")["update"]],
                 }
                 await second.subscribe(call("SUBSCRIBE", subscribe=body))
@@ -272,23 +292,18 @@ def test_a_lost_connection_ends_nothing(tmp_path: Path) -> None:
     asyncio.run(scenario())
 
 
-def test_a_token_lets_an_executor_speak_for_itself_and_for_no_other(tmp_path: Path) -> None:
+def test_a_token_lets_an_executor_speak_for_itself_and_for_no_other(tmp_path: Path, pipe: Pipe) -> None:
     key = tmp_path / "key"
     key.write_bytes(b"secret")
     flags = ("--authenticate_http_executors", f"--jwt_secret_key={key}")
-    command = f"{sys.executable} -c 'import os; print(os.environ[\"MESOS_EXECUTOR_AUTHENTICATION_TOKEN\"])' > token; sleep 100"
-
-    async def token_of(executor_id: str) -> str:
-        path = tmp_path / f"work/slaves/S0/frameworks/F/executors/{executor_id}/runs/latest/token"
-        async with asyncio.timeout(LIMIT_S):
-            while not (path.exists() and path.read_text().endswith("\n")):
-                await asyncio.sleep(0.05)
-        return path.read_text().strip()
+    command = f"echo $MESOS_EXECUTOR_AUTHENTICATION_TOKEN > {pipe.path}; exec sleep 100"
 
     async def scenario() -> None:
         async with running(tmp_path / "work", *flags) as agent, played(agent) as one:
-            run(agent, job("a", command), job("b", command, "e-2"), starts=["e", "e-2"])
-            mine, other = await token_of("e"), await token_of("e-2")
+            run(agent, job("a", command), starts=["e"])
+            mine = await pipe.line()
+            run(agent, job("b", command, "e-2"), starts=["e-2"])
+            other = await pipe.line()
             assert (await one.post(SUBSCRIBE))[0] == 401
             assert (await one.post(SUBSCRIBE, Authorization=f"Bearer {mine}x"))[0] == 401
             assert (await one.post(SUBSCRIBE, Authorization="Bearer a.b.c"))[0] == 401
