@@ -48,14 +48,19 @@ def pid(master: Master) -> str:
 
 def master_info(master: Master) -> mesos.MasterInfo:
     """Return the MasterInfo of SUBSCRIBED and GET_MASTER."""
+    return master_info_of(master.id, master.ip, master.port, master.hostname)
+
+
+def master_info_of(master_id: str, ip: str, port: int, hostname: str) -> mesos.MasterInfo:
+    """Return how a master introduces itself, also before it leads."""
     return mesos.MasterInfo(
-        id=master.id,
-        ip=int.from_bytes(ipaddress.IPv4Address(master.ip).packed, "little"),
-        port=master.port,
-        pid=pid(master),
-        hostname=master.hostname,
+        id=master_id,
+        ip=int.from_bytes(ipaddress.IPv4Address(ip).packed, "little"),
+        port=port,
+        pid=f"master@{ip}:{port}",
+        hostname=hostname,
         version=WIRE_VERSION,
-        address=mesos.Address(hostname=master.hostname, ip=master.ip, port=master.port),
+        address=mesos.Address(hostname=hostname, ip=ip, port=port),
         capabilities=[
             mesos.MasterInfo_Capability(type=mesos.MasterInfo_Capability_Type(name)) for name in MASTER_CAPABILITIES
         ],
