@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
+
+if TYPE_CHECKING:
+    from contract.zookeeper_server import ZooKeeperServer
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -45,3 +48,15 @@ def recordings() -> Path:
     if not (folder / "INDEX.tsv").is_file():
         pytest.fail(f"MERISMOS_RECORDINGS={named} has no INDEX.tsv; it must name the folder that holds the recordings")
     return folder
+
+
+@pytest.fixture(scope="session")
+def zookeeper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ZooKeeperServer]:
+    """A real ZooKeeper that every test of a worker shares: each takes a path of its own, and none kills it."""
+    from contract.zookeeper_server import ZooKeeperServer, why_not
+
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with ZooKeeperServer(tmp_path_factory.mktemp("zookeeper")) as server:
+        yield server

@@ -249,7 +249,7 @@ def test_a_task_runs_as_its_user(tmp_path: Path) -> None:
     [
         (["--work_dir=/tmp/x"], "--master is missing"),
         (["--master=127.0.0.1:5050"], "--work_dir is missing"),
-        (["--master=zk://h:2181/mesos", "--work_dir=/tmp/x"], "comes later"),
+        (["--master=zk://h:2181", "--work_dir=/tmp/x"], "names no path"),
         (["--master=nowhere", "--work_dir=/tmp/x"], "host:port"),
         (["--master=h:1", "--work_dir=/tmp/x", "--resources=cpus:nonsense"], "--resources"),
         (["--master=h:1", "--work_dir=/tmp/x", "--port=0", "--executor_environment_variables=[]"], "JSON object"),

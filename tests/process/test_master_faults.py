@@ -13,6 +13,7 @@ import structlog
 from merismos.adapters.storage.memory import MemoryRegistry
 from merismos.core.kernel import Event
 from merismos.core.master import effects, events
+from merismos.daemons.coordination import Coordination
 from merismos.daemons.master import MasterDaemon
 from merismos.daemons.master_flags import EFFECTIVE
 from merismos.ports.registry import Entry, RegistryError
@@ -46,7 +47,7 @@ def run(scenario: Callable[[MasterDaemon], Awaitable[None]], registry: MemoryReg
             {},
             effective=EFFECTIVE,
         )
-        daemon = MasterDaemon(flags, registry or MemoryRegistry())
+        daemon = MasterDaemon(flags, Coordination(registry or MemoryRegistry()))
         try:
             async with asyncio.timeout(20):
                 await daemon.start()

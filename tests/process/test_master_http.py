@@ -115,7 +115,9 @@ def test_a_second_master_on_the_same_work_dir_says_so_and_exits(start: Callable[
     [
         (["--work_dri=/x"], "the nearest is --work_dir"),
         (["--port=0"], "--work_dir=PATH is needed"),
-        (["--registry=in_memory", "--zk=zk://h/p"], "elects no leader by ZooKeeper yet"),
+        (["--zk=zk://h"], "names no path"),
+        (["--zk=zk://h/p", "--registry=sqlite"], "leave --registry out"),
+        (["--zk=zk://h/p", "--zk_session_timeout=999ms"], "at least 1secs"),
         (["--registry=in_memory", "--port=70000"], "a port is a number"),
         (["--registry=in_memory", "--weights=ads"], "is no weight"),
         (["--registry=in_memory", "--logging_level=LOUD"], "--logging_level=LOUD: take one of INFO"),

@@ -29,7 +29,8 @@ from merismos.core.agent.state import AgentSettings
 from merismos.core.kernel import Effect, Event
 from merismos.daemons import process
 from merismos.daemons.agent_link import AgentLinks
-from merismos.daemons.agent_settings import EFFECTIVE, build_settings, parse_master, parse_work_dir
+from merismos.daemons.agent_settings import EFFECTIVE, build_settings, parse_work_dir
+from merismos.daemons.coordination import check_detection, detector_of
 from merismos.shell import flag_tables
 from merismos.shell.driver import Driver, Performer
 from merismos.shell.flags import FlagError, Flags, parse, usage
@@ -58,7 +59,8 @@ class AgentProcess:
         self.ended: asyncio.Future[int] = loop.create_future()
         self.machine = AgentMachine(settings)
         self.sandboxes = Sandboxes(settings.work_dir)
-        self.links = AgentLinks(self.post, turn, parse_master(flags))
+        self.links = AgentLinks(self.post, turn)
+        self.detector = detector_of(flags)
         self.containers = NativeContainerizer(self.post, self.sandboxes, turn)
         self.fetcher = Fetcher(
             self.post,
@@ -104,13 +106,14 @@ class AgentProcess:
         self.post(
             events.Started(secrets.randbits(64), time.time() - time.monotonic(), tuple(self.sandboxes.find_old()))
         )
-        self.post(events.MasterDetected(parse_master(self.flags)))
+        self.detector.start(self.links.on_leader)
         watches = [loop.create_task(self._follow_clock()), loop.create_task(self._watch_disk())]
         try:
             return await self.ended
         finally:
             for watch in watches:
                 watch.cancel()
+            await self.detector.close()
             self.links.end()
             await self.containers.close()
             await self.fetcher.close()
@@ -228,7 +231,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if flags.on("version"):
             sys.stdout.write(f"merismos {merismos.__version__}\n")
             return 0
-        parse_master(flags)
+        check_detection(flags)
         parse_work_dir(flags)
         configure_log(flags)
         return process.run(serve(flags))

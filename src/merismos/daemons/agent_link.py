@@ -1,7 +1,7 @@
 """The core's link effects, performed with the link client.
 
 Rules: what the core sends before the client is at hand (its introduction is sent from within the opening) waits for it. A
-standby that names the leader sends us there; when that one is gone too, the address of the command line counts again.
+standby that names the leader sends us there; when that one is gone too, what the detector said last counts again.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable
 from merismos.adapters.link.client import Fence, LinkClient, LinkRefused, connect
 from merismos.core.agent import effects, events
 from merismos.core.kernel import Event
+from merismos.ports.detector import Leader
 from merismos.protocol import link
 from merismos.shell.turn import Turn
 
@@ -36,15 +37,20 @@ class _Ears:
 class AgentLinks:
     """At most one link at a time, opened, used and closed as the core says."""
 
-    def __init__(self, post: Callable[[Event], None], turn: Turn, configured: str) -> None:
+    def __init__(self, post: Callable[[Event], None], turn: Turn) -> None:
         self._post = post
         self._turn = turn
-        self._configured = configured
+        self._detected: str | None = None
         self._fence = Fence()
         self._number = 0
         self._client: LinkClient | None = None
         self._waiting: list[link.Message] = []
         self._opening: asyncio.Task[None] | None = None
+
+    def on_leader(self, leader: Leader | None) -> None:
+        """Tell the core where the leading master is."""
+        self._detected = None if leader is None else leader.address
+        self._post(events.MasterDetected(self._detected))
 
     def open(self, effect: effects.OpenLink) -> None:
         """Begin to open a link."""
@@ -86,8 +92,8 @@ class AgentLinks:
             self._post(events.LinkClosed(effect.link, refused.reason))
             if refused.location.rpartition(":")[2].isdigit() and refused.location != effect.address:
                 self._post(events.MasterDetected(refused.location))
-            elif effect.address != self._configured:
-                self._post(events.MasterDetected(self._configured))
+            elif effect.address != self._detected:
+                self._post(events.MasterDetected(self._detected))
             return
         if effect.link != self._number:
             client.close()

@@ -45,6 +45,7 @@ EFFECTIVE = frozenset(
         "log_dir",
         "logging_level",
         "master",
+        "master_detector",
         "max_completed_executors_per_framework",
         "port",
         "port_file",
@@ -55,22 +56,9 @@ EFFECTIVE = frozenset(
         "switch_user",
         "version",
         "work_dir",
+        "zk_session_timeout",
     }
 )
-
-
-def parse_master(flags: Flags) -> str:
-    """Return `host:port` of the master."""
-    master = (flags.text("master") or "").strip()
-    if not master:
-        raise FlagError("--master is missing: write --master=host:port")
-    if master.startswith("zk://"):
-        raise FlagError("--master=zk://... comes later: name the master itself, --master=host:port")
-    address = master.rpartition("@")[2]
-    host, separator, port = address.rpartition(":")
-    if not separator or not host or not port.isdigit():
-        raise FlagError(f"--master={master} is no address: write --master=host:port")
-    return address
 
 
 def parse_work_dir(flags: Flags) -> str:

@@ -1,7 +1,8 @@
 """The master's process: flags, machine, registry, HTTP server and links, wired together.
 
-Rules: the port is open before the registry is read (503 meanwhile) and the machine sees no event before `Started`. The epoch grows
-with every start, whatever the clock does, as long as the registry is kept.
+Rules: the port is open before the registry is read (503 meanwhile) and the machine sees no event before `Started`. Where there is
+an election, a standby sends callers to the leader, and the registry is read once elected. A master that leads alone has an epoch
+that grows with every start, whatever the clock does, as long as the registry is kept.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import secrets
 import sys
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -28,20 +30,24 @@ from merismos.adapters.http.scheduler import SchedulerEndpoint
 from merismos.adapters.http.server import HttpServer
 from merismos.adapters.http.slow import Router, application
 from merismos.adapters.link.server import LinkServer
-from merismos.adapters.storage.memory import MemoryRegistry
-from merismos.adapters.storage.sqlite import SqliteRegistry
-from merismos.core.kernel import Effect, Event
+from merismos.core.kernel import Effect, Event, Machine
 from merismos.core.master import effects, events
 from merismos.core.master.machine import MasterMachine
 from merismos.core.master.views.v0 import Reads
+from merismos.core.master.views.values import master_info_of
 from merismos.daemons import process
-from merismos.daemons.master_flags import EFFECTIVE, IN_MEMORY, config_of, warnings_of
-from merismos.ports.registry import RegistryError, RegistryStore
+from merismos.daemons.coordination import Coordination, coordination_of, warnings_of
+from merismos.daemons.master_flags import EFFECTIVE, config_of
+from merismos.ports.contender import Contender, Deposed, Elected, Restored, Standing, Suspended
+from merismos.ports.detector import Leader
+from merismos.ports.registry import RegistryError
+from merismos.protocol import json
 from merismos.protocol.link import Hello
 from merismos.shell import logging
 from merismos.shell.driver import Driver, Performer
 from merismos.shell.flag_tables import MASTER
 from merismos.shell.flags import FlagError, Flags, parse, usage
+from merismos.shell.lease import LAPSED, LeasedMachine
 from merismos.shell.metrics_system import system_metrics
 from merismos.shell.timings import TimedMachine, Timings
 from merismos.shell.turn import Turn
@@ -54,7 +60,6 @@ log = structlog.get_logger()
 
 CLOCK_CHECK_S = 10.0
 CLOCK_DRIFT_S_MAX = 0.05
-REGISTRY_FILE = "registry.sqlite"
 EPOCH = ("master", "epoch")
 
 
@@ -64,15 +69,22 @@ class Place(NamedTuple):
     listen_ip: str
     ip: str
     hostname: str
+    port: int = 0
 
 
 class MasterDaemon:
     """One master and all that it is made of."""
 
-    def __init__(self, flags: Flags, registry: RegistryStore, log_file: Path | None = None) -> None:
+    def __init__(self, flags: Flags, coordination: Coordination, log_file: Path | None = None) -> None:
         loop = asyncio.get_running_loop()
         self._flags = flags
-        self._registry = registry
+        self._registry = coordination.registry
+        self._contender = coordination.contender
+        self._detector = coordination.detector
+        self._place = Place("", "", "")
+        self._master_id = str(uuid.uuid4())
+        self._leading: asyncio.Task[None] | None = None
+        self._suspension = ""
         self._stopped: asyncio.Future[int] = loop.create_future()
         self.machine = MasterMachine(config_of(flags))
         turn = Turn(loop)
@@ -86,7 +98,9 @@ class MasterDaemon:
         self._stores = Timings("registrar/state_store_ms")
         allocations = Timings("allocator/mesos/allocation_run_ms")
         reads.timings = lambda: {**allocations.metrics(), **self._stores.metrics()}
-        timed = TimedMachine(self.machine, lambda: self.machine.master.allocator.runs, allocations)
+        timed: Machine = TimedMachine(self.machine, lambda: self.machine.master.allocator.runs, allocations)
+        if self._contender is not None:
+            timed = LeasedMachine(timed, self._contender.may_decide, lambda: self._suspend(LAPSED))
         files = Files()
         if log_file is not None:
             files.attach("/master/log", log_file)
@@ -102,43 +116,105 @@ class MasterDaemon:
         self._clock_timer: asyncio.TimerHandle | None = None
 
     async def start(self) -> int:
-        """Listen, read the registry, lead; return the port.
+        """Listen; lead, or stand for election; return the port.
 
-        Errors: OSError for the port, RegistryError for the registry.
+        Errors: OSError for the port, RegistryError for the registry of a master that leads alone.
         """
         flags = self._flags
         place = await _place_of(flags)
         port = await self._server.listen(place.listen_ip, flags.whole("port"))
+        self._place = place._replace(port=flags.whole("advertise_port") if flags.given("advertise_port") else port)
+        if self._contender is None:
+            await self._lead(0)
+        else:
+            self._stand(self._contender)
+        process.announce("master", place.ip, port, flags.text("port_file"))
+        return port
+
+    def _stand(self, contender: Contender) -> None:
+        """Take part in the election, and send callers to who leads."""
+        self._gate.leads = False
+        place = self._place
+        candidate = json.encode(master_info_of(self._master_id, place.ip, place.port, place.hostname))
+        if self._detector is not None:
+            self._detector.start(self._on_leader)
+        contender.contend(candidate, self._on_standing)
+
+    def _on_leader(self, leader: Leader | None) -> None:
+        itself = leader is not None and leader.master_id == self._master_id
+        self._gate.leader = "" if leader is None or itself else leader.place
+        if not itself:
+            log.info("the leader changed", leader="nobody" if leader is None else leader.place)
+
+    def _on_standing(self, standing: Standing) -> None:
+        match standing:
+            case Elected(epoch):
+                self._leading = asyncio.get_running_loop().create_task(self._lead_or_stop(epoch))
+            case Suspended(reason):
+                log.warning("suspended: nothing is decided until it is known who leads", reason=reason)
+                self._suspend(reason)
+                if self._gate.recovered:
+                    self.post(events.CoordinationSuspended(reason))
+            case Restored():
+                log.info("restored: this master led all the while")
+                self._suspend("")
+                if self._gate.recovered:
+                    self.post(events.CoordinationRestored())
+            case Deposed(reason):
+                if self._gate.recovered:
+                    self.post(events.LeadershipLost(reason))
+                else:
+                    log.error("the master exits: it leads no more", reason=reason)
+                    self.stop(process.EXIT_AGAIN)
+
+    def _suspend(self, reason: str) -> None:
+        self._suspension = reason
+        self._gate.suspended = bool(reason)
+
+    async def _lead_or_stop(self, epoch: int) -> None:
+        try:
+            await self._lead(epoch)
+        except RegistryError as error:
+            log.error("the master exits: it can't lead without its registry", reason=str(error))  # noqa: TRY400 - no bug
+            self.stop(process.EXIT_AGAIN)
+
+    async def _lead(self, epoch: int) -> None:
+        """Read the registry and begin to decide; an epoch of 0 means that only the registry counts the leaders.
+
+        Errors: RegistryError.
+        """
+        place, began_at = self._place, time.monotonic()
+        self._gate.leads = True
         entries = await self._registry.load()
-        epoch = await self._new_epoch(entries)
-        master_id = str(uuid.uuid4())
-        advertised = flags.whole("advertise_port") if flags.given("advertise_port") else port
+        epoch = epoch or await self._new_epoch(entries)
         self.wall_offset_s = _wall_offset_s()
-        self._links.hello = Hello(epoch=epoch, master_id=master_id)
+        self._links.hello = Hello(epoch=epoch, master_id=self._master_id)
+        self._gate.recovered = True
         self.post(
             events.Started(
-                master_id,
+                self._master_id,
                 secrets.randbits(64),
                 self.wall_offset_s,
                 epoch,
                 place.ip,
-                advertised,
+                place.port,
                 place.hostname,
                 [entry for entry in entries if entry[:2] != EPOCH],
             )
         )
+        if self._suspension:
+            self.post(events.CoordinationSuspended(self._suspension))
         self._server.links = self._links.accept
-        self._gate.recovered = True
         self._clock_timer = asyncio.get_running_loop().call_later(CLOCK_CHECK_S, self.check_clock)
+        found = Counter(table for table, _, _ in entries)
         log.info(
             "leading",
-            url=f"http://{place.ip}:{advertised}",
-            master_id=master_id,
+            url=f"http://{place.ip}:{place.port}",
+            master_id=self._master_id,
             epoch=epoch,
-            agents_known=sum(table == "agents" for table, _, _ in entries),
+            registry=", ".join(f"{count} {table}" for table, count in sorted(found.items())) or "empty",
+            registry_ms=round((time.monotonic() - began_at) * 1000),
         )
-        process.announce("master", place.ip, port, flags.text("port_file"))
-        return port
 
     async def stopped(self) -> int:
         """Wait until somebody stops the master; return the exit code."""
@@ -159,7 +235,13 @@ class MasterDaemon:
         self._exchange.close()
         await self._server.close()
         self._wheel.close()
+        if self._leading is not None:
+            self._leading.cancel()
         await self._registry.close()
+        if self._contender is not None:
+            await self._contender.close()
+        if self._detector is not None:
+            await self._detector.close()
 
     def _table(self) -> Mapping[type[Effect], Performer]:
         exchange = self._exchange
@@ -254,19 +336,6 @@ async def _place_of(flags: Flags) -> Place:
     return Place(listen_ip, ip, hostname)
 
 
-def registry_of(flags: Flags) -> RegistryStore:
-    """Return the store that `--registry` names.
-
-    Errors: OSError for a work_dir that can't be made.
-    """
-    work_dir = flags.text("work_dir")
-    if flags.text("registry") == IN_MEMORY or work_dir is None:
-        return MemoryRegistry()
-    path = Path(work_dir)
-    path.mkdir(parents=True, exist_ok=True)
-    return SqliteRegistry(path / REGISTRY_FILE)
-
-
 async def run_master(
     flags: Flags, *, log_file: Path | None = None, started: Callable[[MasterDaemon, int], None] | None = None
 ) -> int:
@@ -274,7 +343,7 @@ async def run_master(
 
     Errors: FlagError, OSError, RegistryError where it can't start.
     """
-    daemon = MasterDaemon(flags, registry_of(flags), log_file)
+    daemon = MasterDaemon(flags, coordination_of(flags), log_file)
     try:
         process.on_signals(daemon.stop)
         port = await daemon.start()

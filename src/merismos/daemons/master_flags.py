@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from merismos.core.master.state import Config
+from merismos.daemons.coordination import check_master
 from merismos.shell.flags import FlagError, Flags
 from merismos.shell.logging import LEVELS
 
@@ -27,6 +28,8 @@ EFFECTIVE: Final = frozenset(
         "ip",
         "log_dir",
         "logging_level",
+        "master_contender",
+        "master_detector",
         "max_agent_ping_timeouts",
         "max_completed_frameworks",
         "max_completed_tasks_per_framework",
@@ -37,18 +40,19 @@ EFFECTIVE: Final = frozenset(
         "port",
         "port_file",
         "quiet",
+        "quorum",
         "registry",
+        "registry_fetch_timeout",
         "role_sorter",
         "roles",
         "version",
         "weights",
         "whitelist",
         "work_dir",
+        "zk",
+        "zk_session_timeout",
     }
 )
-IN_MEMORY: Final = "in_memory"
-REPLICATED_LOG: Final = "replicated_log"
-REGISTRIES: Final = ("sqlite", IN_MEMORY, REPLICATED_LOG)
 SORTERS: Final = ("drf", "random")
 PORT_MAX: Final = 65535
 
@@ -81,19 +85,8 @@ def config_of(flags: Flags) -> Config:
     return config
 
 
-def warnings_of(flags: Flags) -> list[str]:
-    """Return what the log shall say about values that mean something else here."""
-    if flags.text("registry") == REPLICATED_LOG:
-        return ["--registry=replicated_log means sqlite here: one file under --work_dir"]
-    return []
-
-
 def _check(flags: Flags) -> None:
-    if flags.given("zk"):
-        raise FlagError("--zk: this version elects no leader by ZooKeeper yet; leave it out to run a single master")
-    _one_of(flags, "registry", REGISTRIES)
-    if flags.text("registry") != IN_MEMORY and not flags.given("work_dir"):
-        raise FlagError("--work_dir=PATH is needed, for the registry; --registry=in_memory does without, and forgets")
+    check_master(flags)
     _one_of(flags, "logging_level", tuple(LEVELS))
     _one_of(flags, "role_sorter", SORTERS)
     _one_of(flags, "framework_sorter", SORTERS)

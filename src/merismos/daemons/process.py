@@ -17,6 +17,7 @@ import msgspec
 
 EXIT_FAULT = 70  # EX_SOFTWARE: a bug of ours; the supervisor starts us again
 EXIT_USAGE = 64  # EX_USAGE
+EXIT_AGAIN = 75  # EX_TEMPFAIL: start us again
 GC_THRESHOLDS = (2_000, 10, 5_000)  # young collections stay short, full ones (100 ms and more) nearly never come
 LOOKUP_LIMIT_S = 2.0
 T = TypeVar("T")

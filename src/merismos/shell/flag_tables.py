@@ -83,8 +83,8 @@ filter_gpu_resources | on | true | Keep GPUs for frameworks that say they know t
 framework_sorter | text | drf | Order of the frameworks in a role.
 http_framework_authenticators | text | - | Authenticators of HTTP frameworks.
 log_auto_initialize | on | true | Prepare the replicated log by itself.
-master_contender | text | - | Contender for leadership to use.
-master_detector | text | - | Detector of the leading master to use.
+master_contender | text | - | Contender for leadership: zk, or a plug-in of the entry points merismos.contenders.
+master_detector | text | - | Detector of the leading master: zk, static, or a plug-in of the entry points merismos.detectors.
 max_agent_ping_timeouts max_slave_ping_timeouts | whole | 5 | Pings an agent may miss before it is unreachable.
 max_completed_frameworks | whole | 50 | Ended frameworks to keep in memory.
 max_completed_tasks_per_framework | whole | 1000 | Ended tasks of a framework to keep in memory.
@@ -99,7 +99,7 @@ publish_per_framework_metrics | on | true | Publish metrics of each framework.
 quorum | whole | - | Size of the replicated log's quorum.
 rate_limits | text | - | Rates at which principals may call, as JSON.
 recovery_agent_removal_limit recovery_slave_removal_limit | text | 100% | Part of the agents that may be given up after a failover.
-registry | text | sqlite | Where the registry is: sqlite, in_memory, replicated_log (means sqlite here).
+registry | text | - | Where the registry is: zookeeper (with --zk) or sqlite where it is unset, in_memory, or a plug-in's name.
 registry_fetch_timeout | time | 1mins | Time to read the registry.
 registry_gc_interval | time | 15mins | Time between clean-ups of the registry.
 registry_max_agent_age | time | 2weeks | Age at which unreachable and gone agents are forgotten.
@@ -208,7 +208,7 @@ launcher | text | posix | Launcher of containers.
 launcher_dir | path | /usr/libexec/mesos | Directory of Mesos' own programs.
 lo_name | text | - | Name of the loopback network interface.
 master | text | - | The master: host:port, zk://..., or file://PATH with either.
-master_detector | text | - | Detector of the leading master to use.
+master_detector | text | - | Detector of the leading master: zk, static, or a plug-in of the entry points merismos.detectors.
 max_completed_executors_per_framework | whole | 150 | Ended executors of a framework to keep in memory.
 network_cni_config_dir | path | - | Directory with CNI networks.
 network_cni_metrics | on | true | Publish metrics of CNI.

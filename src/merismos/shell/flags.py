@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import enum
+import re
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from merismos.shell.quantities import format_bytes, format_duration, parse_bytes
 Value = str | bool | int | float
 ENVIRONMENT_PREFIXES = ("MESOS_", "MERISMOS_")
 _FILE = "file://"
+_PASSWORD = re.compile(r"^([a-z]+://[^:@/]*:)[^@/]*@")  # nobody but the process itself needs it
 
 
 class Kind(enum.Enum):
@@ -224,7 +226,9 @@ def _print(kind: Kind, value: Value) -> str:
         return format_duration(value)
     if kind is Kind.BYTES and isinstance(value, int):
         return format_bytes(value)
-    return f"{value:.15g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    return _PASSWORD.sub(r"\1****@", str(value))
 
 
 _CONVERTERS: Mapping[Kind, Callable[[str], Value]] = {

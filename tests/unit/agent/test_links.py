@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 
+from merismos.adapters.coordination import static
 from merismos.core.agent import effects, events
 from merismos.core.kernel import Event
 from merismos.daemons.agent_link import AgentLinks
@@ -19,10 +20,13 @@ LIMIT_S = 20.0
 class Core:
     """Stands where the core stands: keeps events, and answers an opened link with an introduction, from within."""
 
-    def __init__(self, configured: str) -> None:
+    def __init__(self, detected: str) -> None:
         self.events: list[Event] = []
-        self.links = AgentLinks(self.post, Turn(asyncio.get_running_loop()), configured)
+        self.links = AgentLinks(self.post, Turn(asyncio.get_running_loop()))
         self._more = asyncio.Event()
+        self.links.on_leader(static.parse(detected))
+        assert self.events == [events.MasterDetected(detected)]
+        self.events.clear()
 
     def post(self, event: Event) -> None:
         self.events.append(event)

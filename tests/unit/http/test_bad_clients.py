@@ -178,8 +178,11 @@ class Anywhere:
     def other_lane(self) -> asyncio.Protocol:
         return asyncio.Protocol()
 
-    def link_lane(self) -> str:
-        return "This master takes no agents"
+    def link_lane(self) -> None:
+        return None
+
+    def refusal(self, path: str) -> tuple[int, str, str]:
+        return 503, f"This master takes no agents at {path}", ""
 
 
 PIECES = [

@@ -104,9 +104,22 @@ def test_a_link_to_nobody_or_to_a_master_that_is_not_ready_is_refused_with_a_rea
     async def scenario(harness: Harness) -> None:
         with pytest.raises(LinkRefused, match=r"cannot reach 127.0.0.1:1"):
             await connect("127.0.0.1", 1, Heard())
-        harness.server.links = "Master has not finished recovery"
+        harness.server.links = None
+        harness.gate.recovered = False
         with pytest.raises(LinkRefused, match="503 Service Unavailable"):
             await connect("127.0.0.1", harness.port, Heard())
+
+    serve(scenario)
+
+
+def test_a_standby_names_the_leader_to_an_agent(serve: Serve) -> None:
+    async def scenario(harness: Harness) -> None:
+        harness.server.links = None
+        harness.gate.leads = False
+        harness.gate.leader = "elsewhere:5050"
+        with pytest.raises(LinkRefused, match="307 Temporary Redirect") as refused:
+            await connect("127.0.0.1", harness.port, Heard())
+        assert refused.value.location == "elsewhere:5050"
 
     serve(scenario)
 

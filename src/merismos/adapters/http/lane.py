@@ -63,8 +63,8 @@ class Lanes(Protocol):
         """Return a fresh protocol for any other request."""
         ...
 
-    def link_lane(self) -> Callable[[asyncio.Transport, bytes], None] | str:
-        """Return what takes an agent's link over, or why none does."""
+    def link_lane(self) -> Callable[[asyncio.Transport, bytes], None] | None:
+        """Return what takes an agent's link over; None where none does."""
         ...
 
 
@@ -272,9 +272,9 @@ class FastLane(asyncio.Protocol):
         transport = self._transport
         assert transport is not None
         link_lane = self._lanes.link_lane() if head.route is Route.LINK else None
-        if isinstance(link_lane, str):
+        if head.route is Route.LINK and link_lane is None:
             self._head = head
-            self._refuse(503, link_lane)
+            self._refuse(*self._lanes.scheduler.refusal(head.path))
             return
         self._flush()
         self._unwatch()
@@ -372,10 +372,10 @@ class FastLane(asyncio.Protocol):
         if self._held_size > self._limits.held_bytes:
             self.cut()
 
-    def _refuse(self, status: int, body: str) -> None:
+    def _refuse(self, status: int, body: str, headers: str = "") -> None:
         """Answer and close: what follows on this connection can't be told apart."""
         self._tail = b""
-        self.write(self._lanes.answers.answer(status, body.encode(), "Connection: close\r\n"))
+        self.write(self._lanes.answers.answer(status, body.encode(), f"{headers}Connection: close\r\n"))
         self.end()
 
     def _flush(self) -> None:

@@ -158,7 +158,7 @@ class MasterEndpoints:
 
     async def _redirect(self, request: web.Request) -> web.StreamResponse:  # noqa: ARG002 - a handler's signature
         master = self._reads.master
-        leader = f"{master.hostname}:{master.port}" if self._gate.leads else self._gate.leader
+        leader = f"{master.hostname}:{master.port}" if self._gate.open else self._gate.leader
         if not leader:
             raise Refused(503, "No leader elected")
         raise Refused(307, headers={hdrs.LOCATION: f"//{leader}"})

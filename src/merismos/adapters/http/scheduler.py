@@ -45,7 +45,7 @@ class SchedulerEndpoint:
     def serve(self, head: Head, body: bytes, caller: LaneCaller) -> None:
         """Serve one request of `caller`."""
         gate = self._gate
-        if not (gate.leads and gate.recovered):
+        if not (gate.leads and gate.recovered) or gate.suspended:
             caller.respond(*gate.refusal(head.path))
             return
         if head.method != "POST":
@@ -67,6 +67,10 @@ class SchedulerEndpoint:
             self._subscribe(head, call, caller)
         else:
             self.post(SchedulerCalled(self._exchange.ask(caller), call, head.stream_id, head.principal))
+
+    def refusal(self, path: str) -> tuple[int, str, str]:
+        """Return the answer of a master that doesn't lead: status, body and extra header lines."""
+        return self._gate.refusal(path)
 
     def _subscribe(self, head: Head, call: thin.ThinCall, caller: LaneCaller) -> None:
         if call.subscribe is None:

@@ -40,7 +40,7 @@ class HttpServer:
         self.heads = Heads()
         self.answers = Answers()
         self.connections: dict[FastLane, None] = {}
-        self.links: Callable[[asyncio.Transport, bytes], None] | str = "This master takes no agents"
+        self.links: Callable[[asyncio.Transport, bytes], None] | None = None
         self._runner = web.AppRunner(
             app,
             handle_signals=False,
@@ -80,6 +80,6 @@ class HttpServer:
         assert server is not None
         return server()
 
-    def link_lane(self) -> Callable[[asyncio.Transport, bytes], None] | str:
-        """Return what takes an agent's link over."""
+    def link_lane(self) -> Callable[[asyncio.Transport, bytes], None] | None:
+        """Return what takes an agent's link over; None while this master doesn't lead."""
         return self.links

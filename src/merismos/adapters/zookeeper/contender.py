@@ -52,7 +52,7 @@ class ZooKeeperContender:
     def node(self) -> str | None:
         """The path of our node; None while there is none."""
         name = self._candidacy.name
-        return None if name is None else f"{self._session.address.path}/{name}"
+        return None if name is None or self._candidacy.place is Place.OVER else f"{self._session.address.path}/{name}"
 
     def contend(self, candidate: bytes, on_standing: Callable[[Standing], None]) -> None:
         """Stand."""

@@ -101,7 +101,7 @@ class Group:
             if leading is None:
                 return Sighting(names, stat.ctime // 1000, None, None)
             with contextlib.suppress(NoNodeError):  # it went in between: look again
-                data, _ = await call(lambda client: client.get_async(f"{path}/{leading}"))
+                data, _ = await call(lambda client, at=f"{path}/{leading}": client.get_async(at))  # type: ignore[misc]
                 return Sighting(names, stat.ctime // 1000, leading, data)
 
     def _complain(self, error: Exception) -> None:

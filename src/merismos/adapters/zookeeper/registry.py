@@ -92,7 +92,9 @@ class ZooKeeperRegistry:
                 f"{self._session.address} gave no registry within {self._fetch_limit_s:g} s (--registry_fetch_timeout)"
             ) from None
         except (Disconnected, Denied, KazooException) as error:
-            raise RegistryError(f"the registry at {self._root} can't be read: {error or type(error).__name__}") from error
+            raise RegistryError(
+                f"the registry at {self._root} can't be read: {error or type(error).__name__}"
+            ) from error
 
     def store(self, changes: list[Entry], done: Done) -> None:
         """Write `changes` with the next transaction."""

@@ -60,7 +60,7 @@ class Denied(Exception):
     """ZooKeeper's access control says no; the text says what to change."""
 
 
-class _Client(KazooClient):  # type: ignore[misc] - kazoo has no types
+class _Client(KazooClient):  # type: ignore[misc]  # kazoo has no types
     """Notes the session timeout that the server granted, which may be shorter than asked for."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - kazoo's own
