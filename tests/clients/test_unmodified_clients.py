@@ -29,6 +29,16 @@ def test_pymesos_launches_tasks_and_learns_how_each_ended(client: Client) -> Non
     ]
 
 
+def test_an_executor_on_pymesos_runs_two_tasks_echoes_a_message_and_leaves(client: Client) -> None:
+    lines = client.python("pymesos_executor.py")
+    states = [line.split()[:2] for line in lines if line.split()[0] in {"short", "long"}]
+    assert [state for name, state in states if name == "short"] == ["TASK_RUNNING", "TASK_FINISHED"]
+    assert [state for name, state in states if name == "long"] == ["TASK_RUNNING", "TASK_KILLED"]
+    assert "long TASK_KILLED as asked" in lines
+    assert "message hello" in lines
+    assert lines[-1] == "lost echo 0"
+
+
 def test_the_operator_client_of_pymesos_reads_the_master(client: Client) -> None:
     (line,) = client.python("pymesos_operator.py")
     assert "healthy=True" in line
