@@ -8,6 +8,7 @@ any other ends with its connection. After SHUTDOWN the agent waits for its grace
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import os
 import secrets
@@ -39,7 +40,7 @@ class ExecutorError(Exception):
     """The agent won't have this call, or this isn't an executor's environment."""
 
 
-class Executor:
+class Executor(abc.ABC):
     """An executor of one framework on one agent; what it is comes from the environment that the agent gave it."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -64,17 +65,18 @@ class Executor:
 
     # what a subclass does
 
+    @abc.abstractmethod
     async def launch(self, task: mesos.TaskInfo) -> None:
         """Run a task: send its updates, the last one terminal."""
-        raise NotImplementedError
 
+    @abc.abstractmethod
     async def kill(self, task_id: str, grace_s: float | None) -> None:
         """End a task; `grace_s` where the scheduler gave a grace of its own."""
 
-    async def message(self, data: bytes) -> None:
+    async def message(self, data: bytes) -> None:  # noqa: B027 - who gets no messages needn't have it
         """Take what the scheduler sent."""
 
-    async def shutdown(self) -> None:
+    async def shutdown(self) -> None:  # noqa: B027 - who has nothing to clear up needn't have it
         """End what is left; the process should end after this."""
 
     # what it may say

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from merismos.protocol import link
+from merismos.protocol.v1 import mesos
 from merismos.sdk.executor import Executor, ExecutorError
 from process.executors.test_custom_executors import job, run
 from process.test_agent import running
@@ -39,6 +40,14 @@ def test_the_example_counts_is_stopped_shouts_and_leaves(tmp_path: Path) -> None
     asyncio.run(scenario())
 
 
+class Idle(Executor):
+    async def launch(self, task: mesos.TaskInfo) -> None:
+        pass
+
+    async def kill(self, task_id: str, grace_s: float | None) -> None:
+        pass
+
+
 def test_an_executor_that_no_agent_started_says_what_it_lacks() -> None:
     with pytest.raises(ExecutorError, match="MESOS_FRAMEWORK_ID is not set"):
-        Executor({})
+        Idle({})
