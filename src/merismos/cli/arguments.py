@@ -126,7 +126,7 @@ def _add_shared(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
         "--master",
         metavar="HOST:PORT",
         default=argparse.SUPPRESS if suppress else None,
-        help="the master; else MERISMOS_MASTER, else the one of a running `merismos up`, else 127.0.0.1:5050",
+        help="the master, or zk://HOST:PORT,.../PATH that knows it; else MERISMOS_MASTER, else the one of a running `merismos up`, else 127.0.0.1:5050",
     )
     parser.add_argument(
         "-o",

@@ -138,13 +138,29 @@ class Client:
         return Unreachable(f"no {self._kind} answers at {self.address}: {why}", todo)
 
 
+def _detected(where: str) -> Address:
+    import asyncio  # noqa: PLC0415 - only a detector needs it
+
+    from merismos.sdk.leader import NoLeader, find_once  # noqa: PLC0415 - likewise
+
+    try:
+        return asyncio.run(find_once(where, TIMEOUT_S))
+    except NoLeader as error:
+        raise Unreachable(
+            str(error), "Look whether ZooKeeper runs there and the path is right: --master zk://..."
+        ) from error
+
+
 def find_master(given: str | None) -> Client:
     """Return a client of the master that is meant.
 
     Errors: CommandError for what is no address.
     """
     try:
-        return Client(local_cluster.find_master(given))
+        found = local_cluster.find_master(given)
+        if isinstance(found, str):
+            found = _detected(found)
+        return Client(found)
     except AddressError as error:
         where = "--master" if given else local_cluster.ADDRESS_VARIABLE
         raise CommandError(f"{where}: {error}") from error

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 MASTER_PORT = 5050
 _PORT_MAX = 65535
+_DIRECT = frozenset({"http", "https"})
 
 
 class AddressError(ValueError):
@@ -31,6 +32,12 @@ class Address(NamedTuple):
         return f"http://{self}"
 
 
+def is_detected(text: str) -> bool:
+    """Say whether an address names what knows the leader, not a master."""
+    scheme, separator, _ = text.strip().partition("://")
+    return bool(separator) and scheme not in _DIRECT
+
+
 def parse(text: str, *, port: int = MASTER_PORT) -> Address:
     """Return the address that `text` means: `host`, `host:port`, `http://host:port/...` or `//host:port`.
 
@@ -38,7 +45,7 @@ def parse(text: str, *, port: int = MASTER_PORT) -> Address:
     """
     given = text.strip()
     if given.startswith("zk://"):
-        raise AddressError(f"{given} names a ZooKeeper, which clients can't follow yet; name a master: HOST:PORT")
+        raise AddressError(f"{given} names a ZooKeeper where a master's own address is wanted: HOST:PORT")
     rest = given.partition("//")[2] if "//" in given else given
     rest = rest.partition("/")[0].rpartition("@")[2]
     host, digits = _split(rest)

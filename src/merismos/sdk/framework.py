@@ -46,7 +46,7 @@ class FrameworkError(Exception):
 class Framework:
     """A scheduler of tasks on a cluster.
 
-    Shapes: `master` is HOST:PORT; without it the one of MERISMOS_MASTER, of a running `merismos up`, or 127.0.0.1:5050.
+    Shapes: `master` is HOST:PORT, or zk://HOST:PORT,HOST:PORT/PATH to find the leader there; without it the one of MERISMOS_MASTER, of a running `merismos up`, or 127.0.0.1:5050.
     With `framework_id`, it takes over from an earlier scheduler of that id, or comes back after it.
     Units: tasks outlive a framework that is away for at most `failover_timeout_s`.
     Errors: FrameworkError out of `run` when the master refuses it.
@@ -127,7 +127,7 @@ class Framework:
     @property
     def master(self) -> str:
         """HOST:PORT of the master that it is subscribed to, or tries to be."""
-        return str(self._session.master)
+        return str(self._session.master or "no leading master yet")
 
     async def kill(self, task_id: str, *, grace_s: float | None = None) -> None:
         """End a task, with this much grace instead of its own."""

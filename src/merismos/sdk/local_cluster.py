@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from merismos.sdk import address
-from merismos.sdk.address import Address
+from merismos.sdk.address import Address, is_detected
 
 ADDRESS_VARIABLE: Final = "MERISMOS_MASTER"
 FOLDER_VARIABLE: Final = "MERISMOS_STATE_DIR"
@@ -87,13 +87,14 @@ def running() -> LocalCluster | None:
     return read_record() if is_locked() else None
 
 
-def find_master(given: str | None = None) -> Address:
+def find_master(given: str | None = None) -> Address | str:
     """Return the master that is meant: the one given, of MERISMOS_MASTER, of a running `merismos up`, or 127.0.0.1:5050.
 
+    Shapes: a text where the leader is to be found by a detector (`zk://...`).
     Errors: address.AddressError.
     """
     named = given or os.environ.get(ADDRESS_VARIABLE)
     if named:
-        return address.parse(named)
+        return named.strip() if is_detected(named) else address.parse(named)
     cluster = running()
     return address.parse(cluster.master) if cluster is not None else _DEFAULT

@@ -18,6 +18,7 @@ from merismos.protocol.v1 import mesos, scheduler
 from merismos.sdk import address as addresses
 from merismos.sdk.connection import Connection, Stream
 from merismos.sdk.http import JSON, Answer, BrokenAnswerError
+from merismos.sdk.leader import Leaders
 
 if TYPE_CHECKING:
     from merismos.sdk.address import Address
@@ -51,24 +52,24 @@ class NotSubscribedError(Exception):
 
 
 class Session:
-    """A subscription to whichever master leads.
+    """A subscription to whichever master leads; `master` is one that knows, or a detector's address.
 
     Units: `backoff_s_max` bounds the wait between two attempts to subscribe; `timeout_s` an attempt, and every call.
     """
 
     def __init__(
         self,
-        master: Address,
+        master: Address | str,
         subscribe: scheduler.Call_Subscribe,
         *,
         secret: str | None = None,
         timeout_s: float = 10.0,
         backoff_s_max: float = 15.0,
     ) -> None:
-        self.master = master
+        self.master: Address | None = None if isinstance(master, str) else master
         self.framework_id = ""
         self.subscribed = asyncio.Event()
-        self._first_master = master
+        self._where = master
         self._subscribe = subscribe
         self._timeout_s = timeout_s
         self._backoff_s_max = backoff_s_max
@@ -84,10 +85,21 @@ class Session:
     async def run(self, on_event: OnEvent, on_lost: OnLost) -> None:
         """Stay subscribed until cancelled; `on_lost` hears why, each time the subscription or an attempt ends.
 
-        Errors: RefusedError when the master refuses the subscription; what `on_event` raises.
+        Errors: RefusedError when the master refuses the subscription; AddressError; what `on_event` raises.
         """
+        leaders = Leaders(self._where)
+        try:
+            await self._stay(leaders, on_event, on_lost)
+        finally:
+            await leaders.close()
+
+    async def _stay(self, leaders: Leaders, on_event: OnEvent, on_lost: OnLost) -> None:
+        elsewhere: Address | None = None
         while True:
+            self.master = elsewhere or await leaders.find()
             connection = Connection(self.master, timeout_s=self._timeout_s)
+            leaders.on_change = connection.abandon
+            elsewhere = None
             try:
                 reason = await self._follow(connection, on_event)
             except _LOST as error:
@@ -95,9 +107,10 @@ class Session:
             finally:
                 connection.abandon()
                 self._unsubscribe()
-            if reason:
+            if not reason:
+                elsewhere = self.master
+            else:
                 await on_lost(f"{self.master}: {reason}")
-                self.master = self._first_master
                 self._hops = 0
                 await asyncio.sleep(self._backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
                 self._backoff_s = min(self._backoff_s * 2, self._backoff_s_max)
@@ -151,6 +164,7 @@ class Session:
         self.framework_id = event.framework_id.value
         self._subscribe.framework_info.id = event.framework_id
         self._backoff_s = _BACKOFF_S_FIRST
+        assert self.master is not None, "it answered"
         self._calls = Connection(self.master, timeout_s=self._timeout_s)
         self.subscribed.set()
 

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final
 
-import structlog
 from kazoo.exceptions import KazooException, NoNodeError
 
 from merismos.adapters.zookeeper.group import LOOK_AGAIN_S, RETRY_S
-from merismos.adapters.zookeeper.session import Denied, Disconnected, Session, State
+from merismos.adapters.zookeeper.session import LOGGER, Denied, Disconnected, Session, State
 from merismos.core.election import PREFIX, Candidacy, Place, sequence_of
 from merismos.ports.contender import Standing
 from merismos.shell.lease import awake_or_not_s
@@ -29,7 +29,7 @@ LEASE_PART: Final = 2 / 3
 PROOFS_A_TIMEOUT: Final = 5
 WITHDRAW_LIMIT_S: Final = 2.0
 
-log = structlog.get_logger()
+log = logging.getLogger(LOGGER)
 
 
 class ZooKeeperContender:
@@ -132,7 +132,7 @@ class ZooKeeperContender:
             name = str(made).rpartition("/")[2]
         self._cut_off = False
         self._candidacy.joined(name)
-        log.info("standing for election", node=self.node)
+        log.info("standing for election as %s", self.node)
 
     async def _find_own(self) -> str | None:
         path, call = self._session.address.path, self._session.call
@@ -182,4 +182,4 @@ class ZooKeeperContender:
         text = str(error) or type(error).__name__
         if text != self._complaint:
             self._complaint = text
-            log.warning("the candidacy can't be confirmed", zookeeper=str(self._session.address), error=text)
+            log.warning("the candidacy at %s can't be confirmed: %s", self._session.address, text)

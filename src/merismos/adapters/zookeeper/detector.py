@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-
-import structlog
 
 from merismos.adapters.zookeeper.address import ZooKeeperAddressError, parse
 from merismos.adapters.zookeeper.group import Group, Sighting
-from merismos.adapters.zookeeper.session import Session
+from merismos.adapters.zookeeper.session import LOGGER, Session
 from merismos.core import election
 from merismos.ports.detector import DetectorError, Leader
 
-log = structlog.get_logger()
+log = logging.getLogger(LOGGER)
 
 
 class ZooKeeperDetector:
@@ -44,7 +43,7 @@ class ZooKeeperDetector:
         if sighting.leading is not None and sighting.first is not None:
             leader = election.leader_of(sighting.first, election.epoch_of(sighting.born_at_s, sighting.leading))
             if leader is None:
-                log.warning("the leader's introduction can't be read", name=sighting.leading, data=sighting.first[:200])
+                log.warning("the introduction of %s can't be read: %r", sighting.leading, sighting.first[:200])
         if self._answered and leader == self._leader:
             return
         self._answered = True

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-import structlog
 from kazoo.exceptions import KazooException, NoNodeError
 
-from merismos.adapters.zookeeper.session import Denied, Disconnected, Session, State
+from merismos.adapters.zookeeper.session import LOGGER, Denied, Disconnected, Session, State
 from merismos.core import election
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 LOOK_AGAIN_S: Final = 30.0
 RETRY_S: Final = 0.5
 
-log = structlog.get_logger()
+log = logging.getLogger(LOGGER)
 
 
 class Sighting(NamedTuple):
@@ -108,4 +108,4 @@ class Group:
         text = str(error) or type(error).__name__
         if text != self._complaint:
             self._complaint = text
-            log.warning("who leads can't be seen", zookeeper=str(self._session.address), error=text)
+            log.warning("who leads can't be seen at %s: %s", self._session.address, text)

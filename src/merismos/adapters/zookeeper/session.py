@@ -15,7 +15,6 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-import structlog
 from kazoo.client import KazooClient
 from kazoo.exceptions import (
     ConnectionClosedError,
@@ -39,7 +38,9 @@ RECONNECT_S_MAX: Final = 1.0
 REQUEST_LIMIT_S_MIN: Final = 5.0
 CLOSE_LIMIT_S: Final = 5.0
 
-log = structlog.get_logger()
+LOGGER: Final = "merismos.zookeeper"
+log = logging.getLogger(LOGGER)
+log.setLevel(logging.INFO)
 Result = TypeVar("Result")
 _UNDECIDED = (ConnectionLoss, ConnectionClosedError, OperationTimeoutError, SessionExpiredError)
 
@@ -201,7 +202,7 @@ class Session:
         now = {KazooState.CONNECTED: State.CONNECTED, KazooState.SUSPENDED: State.SUSPENDED}.get(state, State.LOST)
         if now is self.state:
             return
-        log.info("the ZooKeeper session changed", state=now.value, zookeeper=str(self.address), session=f"{self.id:#x}")
+        log.info("the session %#x at %s is %s", self.id, self.address, now.value)
         self.state = now
         if self._forgetting is not None:
             self._forgetting.cancel()
