@@ -22,6 +22,7 @@ from merismos.adapters.http.negotiation import (
     media_for,
     media_of,
 )
+from merismos.adapters.http.slow import body_of
 from merismos.core.agent import events
 from merismos.core.agent.executors_calls import fault_of_call
 from merismos.protocol import json, protobuf, recordio
@@ -140,7 +141,7 @@ class ExecutorEndpoint:
         media = media_of(given)
         if media is None:
             return _text(415, BAD_CONTENT_TYPE)
-        body = await request.read()
+        body = await body_of(request)
         try:
             call = (json.decode if media is Media.JSON else protobuf.decode)(api.Call, body)
         except DecodeError as error:

@@ -20,6 +20,7 @@ from aiohttp import hdrs, web
 from merismos.adapters.agent_http.executor import PATH as EXECUTOR_PATH
 from merismos.adapters.agent_http.executor import ExecutorEndpoint
 from merismos.adapters.agent_http.files import FileRefused, SandboxFiles, file_name, mode_text
+from merismos.adapters.agent_http.first_head import HEAD_BYTES_MAX, HEAD_S_MAX, FirstHead
 from merismos.adapters.agent_http.operator import CallRefused, OperatorReads
 from merismos.adapters.agent_http.statistics import (
     container_rows,
@@ -28,6 +29,7 @@ from merismos.adapters.agent_http.statistics import (
     monitor_v0,
 )
 from merismos.adapters.http.answers import TEXT, method_not_allowed
+from merismos.adapters.http.lane import Limits
 from merismos.adapters.http.negotiation import (
     BAD_CONTENT_TYPE,
     NO_CONTENT_TYPE,
@@ -36,6 +38,8 @@ from merismos.adapters.http.negotiation import (
     media_for,
     media_of,
 )
+from merismos.adapters.http.server_log import server_logger
+from merismos.adapters.http.slow import LIMITS, Refused, body_of
 from merismos.core.agent.state import Agent
 from merismos.core.agent.views import metrics, v0
 from merismos.protocol import json, protobuf
@@ -54,13 +58,18 @@ _ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 class AgentHttp:
     """Serves one agent's state."""
 
-    def __init__(self, agent: Agent, flags: dict[str, str], executors: ExecutorEndpoint) -> None:
+    def __init__(
+        self, agent: Agent, flags: dict[str, str], executors: ExecutorEndpoint, limits: Limits | None = None
+    ) -> None:
         self._agent = agent
         self._executors = executors
         self._flags = flags
         self._files = SandboxFiles(agent)
         self._operator = OperatorReads(agent, self._files, flags)
+        self._limits = limits or Limits(first_s=HEAD_S_MAX)
         self._runner: web.AppRunner | None = None
+        self._servers: list[asyncio.Server] = []
+        self._silent: set[FirstHead] = set()
         self._json_reads: dict[str, Callable[[web.Request], object]] = {
             "/state": lambda _: v0.state(agent, flags),
             "/flags": lambda _: {"flags": flags},
@@ -76,22 +85,50 @@ class AgentHttp:
 
     async def start(self, listener: socket.socket, domain_socket: socket.socket | None = None) -> None:
         """Begin to serve on a socket that listens, and on one for executors where there is one."""
-        app = web.Application()
+        app = web.Application(client_max_size=self._limits.body_bytes)
+        app[LIMITS] = self._limits
         app.router.add_route("*", "/{path:.*}", self._dispatch)
         app.on_response_prepare.append(_drop_type_of_nothing)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, handler_cancellation=True)
+        self._runner = web.AppRunner(
+            app,
+            access_log=None,
+            logger=server_logger(),
+            shutdown_timeout=1.0,
+            handler_cancellation=True,
+            lingering_time=self._limits.linger_s,
+            max_line_size=HEAD_BYTES_MAX,
+            max_field_size=HEAD_BYTES_MAX,
+        )
         await self._runner.setup()
-        for one in (listener, domain_socket):
-            if one is not None:
-                await web.SockSite(self._runner, one).start()
+        loop = asyncio.get_running_loop()
+        self._servers.append(await loop.create_server(self._connection, sock=listener))
+        if domain_socket is not None:
+            self._servers.append(await loop.create_unix_server(self._connection, sock=domain_socket))
+
+    def _connection(self) -> FirstHead:
+        assert self._runner is not None
+        assert self._runner.server is not None
+        return FirstHead(self._runner.server, self._silent, self._limits.first_s)
 
     async def close(self) -> None:
         """Stop serving."""
         self._executors.close()
+        for server in self._servers:
+            server.close()
+        for connection in list(self._silent):
+            connection.close()
         if self._runner is not None:
             await self._runner.cleanup()
 
     async def _dispatch(self, request: web.Request) -> web.StreamResponse:
+        try:
+            return await self._answer(request)
+        except Refused as refused:
+            response = _text(refused.status, str(refused.body))
+            response.force_close()
+            return response
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         path = request.path.rstrip("/").removeprefix(PREFIX)
         if path == EXECUTOR_PATH:
             return await self._executors.serve(request)
@@ -122,7 +159,7 @@ class AgentHttp:
         wanted = media_for(request.headers.get(hdrs.ACCEPT))
         if wanted is None:
             return _text(406, NOT_ACCEPTABLE)
-        body = await request.read()
+        body = await body_of(request)
         try:
             codec = json.decode if media is Media.JSON else protobuf.decode
             answer = self._operator.answer(codec(operator.Call, body))

@@ -13,6 +13,7 @@ from aiohttp import web
 from merismos.adapters.http.answers import Answers
 from merismos.adapters.http.heads import Heads
 from merismos.adapters.http.lane import FastLane, Limits
+from merismos.adapters.http.server_log import server_logger
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,6 +47,7 @@ class HttpServer:
             handle_signals=False,
             handler_cancellation=True,
             access_log=None,
+            logger=server_logger(),
             keepalive_timeout=KEEP_ALIVE_S,
             shutdown_timeout=CLOSE_LIMIT_S,
             lingering_time=self.limits.linger_s,

@@ -172,7 +172,7 @@ def _refuse_task(
 ) -> None:
     """Tell a scheduler that a task will not run; the task leaves no record."""
     state = state_for(framework, state)
-    decide(framework, now, "task_invalid", "", fault, view.agent_id.value)
+    decide(framework, now, "task_invalid", "", fault, view.agent_id.value, task_id=view.task_id.value)
     counters.count_terminal(master, framework, state, "SOURCE_MASTER", reason)
     status = status_of(master, now, view.task_id.value, state, reason, fault, agent_id=view.agent_id.value)
     if framework.stream is not None:

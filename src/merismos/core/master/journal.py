@@ -20,8 +20,9 @@ def decide(
     message: str,
     agent_id: str = "",
     until: float | None = None,
+    task_id: str = "",
 ) -> None:
     """Write one line; the oldest falls out, and no client's long text fills the memory."""
     if len(message) > MESSAGE_MAX:
         message = message[:MESSAGE_MAX] + "…"
-    framework.decisions.append(Decision(at, reason, role, message, agent_id, until))
+    framework.decisions.append(Decision(at, reason, role, message, agent_id, until, task_id))

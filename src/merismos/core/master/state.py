@@ -51,6 +51,7 @@ class Decision(msgspec.Struct, gc=False):
     message: str
     agent_id: str = ""
     until: float | None = None
+    task_id: str = ""
 
 
 class Task(msgspec.Struct, gc=False, eq=False):

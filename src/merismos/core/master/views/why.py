@@ -120,6 +120,7 @@ def _decisions(master: Master, framework: Framework) -> list[Answer]:
             "reason": decision.reason,
             "role": decision.role,
             "message": decision.message,
+            "task_id": decision.task_id,
             "agent_id": decision.agent_id,
             "until": None if decision.until is None else values.wall_s(master, decision.until),
         }
@@ -134,12 +135,31 @@ def _why_task(master: Master, task_id: str, wanted: Resources | None, now: float
             for tasks in (framework.tasks, framework.unreachable_tasks, framework.completed_tasks):
                 if task_id in tasks:
                     return _of_task(master, tasks[task_id])
+    refused = _refusal_of(master, task_id)
+    if refused is not None:
+        return refused
     return _answer(
         "task",
         task_id,
         "no framework has launched a task of this name; one that waits for an offer is known to its scheduler only: "
         "ask why of the framework",
     )
+
+
+def _refusal_of(master: Master, task_id: str) -> Answer | None:
+    """Return the answer for a task that never came to be, where a framework's journal still has it."""
+    for framework in master.frameworks.values():
+        for decision in reversed(framework.decisions):
+            if decision.task_id == task_id:
+                return _answer(
+                    "task",
+                    task_id,
+                    f"it was refused when it was launched: {decision.message}",
+                    framework_id=framework.id,
+                    agent_id=decision.agent_id,
+                    decisions=_decisions(master, framework),
+                )
+    return None
 
 
 def _of_task(master: Master, task: Task) -> Answer:
