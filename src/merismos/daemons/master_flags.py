@@ -9,12 +9,14 @@ from merismos.core.master.state import Config
 from merismos.daemons.coordination import check_master
 from merismos.shell.flags import FlagError, Flags
 from merismos.shell.logging import LEVELS
+from merismos.shell.quantities import parse_duration_s
 
 EFFECTIVE: Final = frozenset(
     {
         "advertise_ip",
         "advertise_port",
         "agent_ping_timeout",
+        "agent_removal_rate_limit",
         "agent_reregister_timeout",
         "allocation_interval",
         "cluster",
@@ -42,7 +44,11 @@ EFFECTIVE: Final = frozenset(
         "quiet",
         "quorum",
         "registry",
+        "recovery_agent_removal_limit",
         "registry_fetch_timeout",
+        "registry_gc_interval",
+        "registry_max_agent_age",
+        "registry_max_agent_count",
         "role_sorter",
         "roles",
         "version",
@@ -65,6 +71,7 @@ def config_of(flags: Flags) -> Config:
     _check(flags)
     config = Config()
     config.agent_ping_timeout_s = flags.seconds("agent_ping_timeout")
+    config.agent_removal_interval_s = _removal_interval_s(flags.text("agent_removal_rate_limit"))
     config.agent_reregister_timeout_s = flags.seconds("agent_reregister_timeout")
     config.allocation_interval_s = flags.seconds("allocation_interval")
     config.cluster = flags.text("cluster")
@@ -78,6 +85,10 @@ def config_of(flags: Flags) -> Config:
     config.min_allocatable = flags.text("min_allocatable_resources") or ""
     config.offer_timeout_s = flags.seconds("offer_timeout")
     config.pings_missed_max = flags.whole("max_agent_ping_timeouts")
+    config.recovery_agent_removal_limit = _part(flags.text("recovery_agent_removal_limit"))
+    config.registry_gc_interval_s = flags.seconds("registry_gc_interval")
+    config.registry_max_agent_age_s = flags.seconds("registry_max_agent_age")
+    config.registry_max_agent_count = flags.whole("registry_max_agent_count")
     config.role_sorter = flags.text("role_sorter") or "drf"
     config.roles = _names(flags.text("roles")) if flags.given("roles") else None
     config.weights = _weights(flags.text("weights"))
@@ -92,13 +103,20 @@ def _check(flags: Flags) -> None:
     _one_of(flags, "framework_sorter", SORTERS)
     if not 0 <= flags.whole("port") <= PORT_MAX:
         raise FlagError(f"--port={flags.whole('port')}: a port is a number from 0 to {PORT_MAX}")
-    for name in ("agent_ping_timeout", "agent_reregister_timeout", "allocation_interval", "offer_timeout"):
+    for name in (
+        "agent_ping_timeout",
+        "agent_reregister_timeout",
+        "allocation_interval",
+        "offer_timeout",
+        "registry_gc_interval",
+    ):
         if flags.seconds(name) <= 0:
             raise FlagError(f"--{name}: it must be longer than nothing, such as 1secs")
     for name in (
         "max_completed_frameworks",
         "max_completed_tasks_per_framework",
         "max_unreachable_tasks_per_framework",
+        "registry_max_agent_count",
     ):
         if flags.whole(name) < 0:
             raise FlagError(f"--{name}: it can't be below 0")
@@ -130,6 +148,31 @@ def _weights(text: str | None) -> dict[str, float]:
             )
         weights[role] = weight
     return weights
+
+
+def _removal_interval_s(text: str | None) -> float:
+    """Return the time between two removals; 0 where they aren't limited."""
+    if text is None:
+        return 0.0
+    number, _, duration = text.partition("/")
+    try:
+        permits, seconds = int(number), parse_duration_s(duration)
+    except ValueError:
+        permits, seconds = 0, 0.0
+    if permits < 1 or seconds <= 0:
+        raise FlagError(f"--agent_removal_rate_limit={text}: write a number of agents and a time, such as 1/10mins")
+    return seconds / permits
+
+
+def _part(text: str | None) -> float:
+    number, percent, rest = (text or "").partition("%")
+    try:
+        value = float(number)
+    except ValueError:
+        value = -1.0
+    if not percent or rest or not 0 <= value <= 100:  # noqa: PLR2004 - per cent
+        raise FlagError(f"--recovery_agent_removal_limit={text}: write a percentage from 0% to 100%")
+    return value / 100
 
 
 def _whitelist(path: str | None) -> list[str] | None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from merismos.core.master import counters, messages, offers, publish, registrar, tasks
+from merismos.core.master import counters, messages, offers, publish, registrar, removals, tasks
 from merismos.core.master.effects import CloseLink, SendToAgent
 from merismos.core.master.state import TERMINAL
 from merismos.core.master.statuses import state_for
@@ -32,7 +32,7 @@ def ping(master: Master, now: float) -> None:
         if agent is None or agent.link is None:
             continue
         if agent.pings_missed >= master.config.pings_missed_max:
-            give_up(master, agent, now)
+            give_up_in_turn(master, agent, now)
             continue
         agent.pings_missed += 1
         agent.ping_sequence += 1
@@ -69,16 +69,50 @@ def on_patience_over(master: Master, agent_id: str, now: float) -> None:
     agent = master.agents.get(agent_id)
     if agent is not None:
         if agent.link is None:
-            give_up(master, agent, now)
-    elif agent_id in master.recovered_agents:
+            give_up_in_turn(master, agent, now)
+    elif agent_id in master.recovered_agents and removals.permit(master, agent_id, now):
         _give_up_recovered(master, agent_id, now)
+
+
+def on_removal_permitted(master: Master, now: float) -> None:
+    """The next agent that waited for it may be given up."""
+    agent_id = removals.next_permitted(master, now)
+    if agent_id is None:
+        return
+    agent = master.agents.get(agent_id)
+    if agent is not None:
+        give_up(master, agent, now)
+    else:
+        _give_up_recovered(master, agent_id, now)
+
+
+def give_up_in_turn(master: Master, agent: Agent, now: float) -> None:
+    """Make an agent unreachable as soon as the rate limit allows.
+
+    The limit holds back what can't be undone, TASK_LOST; who knows TASK_UNREACHABLE hears it at once.
+    """
+    if agent.id in master.leaving:
+        return
+    counters.count(master, "master/slave_unreachable_scheduled")
+    if removals.permit(master, agent.id, now):
+        give_up(master, agent, now)
+        return
+    if agent.link is not None:
+        # It has to introduce itself again, so that both sides agree on what runs.
+        master.effects.append(CloseLink(agent.link))
+        master.links[agent.link] = None
+        disconnect(master, agent, now)
+        master.deadlines.cancel(("agent", agent.id))
+    wall_at = now + master.wall_offset_s
+    for task in list(agent.tasks.values()):
+        if task.framework.partition_aware and task.state not in TERMINAL:
+            _end_unreachable(master, task, wall_at, now)
 
 
 def give_up(master: Master, agent: Agent, now: float) -> None:
     """Make an agent unreachable, once that is durable."""
     if agent.id in master.leaving:
         return
-    counters.count(master, "master/slave_unreachable_scheduled")
     wall_at = now + master.wall_offset_s
     changes = [("agents", agent.id, b""), ("unreachable", agent.id, registrar.number(wall_at))]
     master.leaving[agent.id] = None
@@ -94,18 +128,19 @@ def _on_unreachable(agent_id: str, wall_at: float, master: Master, now: float) -
     counters.count(master, "master/slave_removals")
     counters.count(master, "master/slave_removals/reason_unhealthy")
     master.unreachable_agents[agent_id] = wall_at
+    registrar.expect_garbage(master, now)
     for task in list(agent.tasks.values()):
         if task.state in TERMINAL:
             tasks.remove(master, task)
         else:
-            state = state_for(task.framework, "TASK_UNREACHABLE")
-            tasks.end(master, task, now, state, "REASON_AGENT_REMOVED", UNHEALTHY, unreachable_at=wall_at)
-            _keep_unreachable(master, task)
+            _end_unreachable(master, task, wall_at, now)
     _forget(master, agent, now)
 
 
-def _keep_unreachable(master: Master, task: Task) -> None:
+def _end_unreachable(master: Master, task: Task, wall_at: float, now: float) -> None:
     framework = task.framework
+    state = state_for(framework, "TASK_UNREACHABLE")
+    tasks.end(master, task, now, state, "REASON_AGENT_REMOVED", UNHEALTHY, unreachable_at=wall_at)
     del framework.tasks[task.id]
     del task.agent.tasks[framework.id, task.id]
     kept = framework.unreachable_tasks
@@ -115,18 +150,21 @@ def _keep_unreachable(master: Master, task: Task) -> None:
 
 
 def _give_up_recovered(master: Master, agent_id: str, now: float) -> None:
+    if agent_id in master.leaving or agent_id not in master.recovered_agents:
+        return
     wall_at = now + master.wall_offset_s
     changes = [("agents", agent_id, b""), ("unreachable", agent_id, registrar.number(wall_at))]
     master.leaving[agent_id] = None
     registrar.store(master, changes, functools.partial(_on_recovered_unreachable, agent_id, wall_at))
 
 
-def _on_recovered_unreachable(agent_id: str, wall_at: float, master: Master, now: float) -> None:  # noqa: ARG001
+def _on_recovered_unreachable(agent_id: str, wall_at: float, master: Master, now: float) -> None:
     master.leaving.pop(agent_id, None)
     if master.recovered_agents.pop(agent_id, None) is None:
         return
     counters.count(master, "master/recovery_slave_removals")
     master.unreachable_agents[agent_id] = wall_at
+    registrar.expect_garbage(master, now)
     for framework in master.frameworks.values():
         messages.send_failure(master, framework, agent_id)
 
@@ -163,9 +201,11 @@ def mark_gone(master: Master, agent_id: str, wall_at: float, now: float) -> None
     """An operator says that an agent never comes back, and it is written down: end what it had."""
     master.leaving.pop(agent_id, None)
     master.gone_agents[agent_id] = wall_at
+    registrar.expect_garbage(master, now)
     master.unreachable_agents.pop(agent_id, None)
     master.recovered_agents.pop(agent_id, None)
     master.deadlines.cancel(("agent", agent_id))
+    removals.cancel(master, agent_id)
     agent = master.agents.get(agent_id)
     if agent is None:
         return
@@ -192,6 +232,7 @@ def _forget(master: Master, agent: Agent, now: float) -> None:
     offers.rescind_all_of(master, agent, now, "the agent left the cluster")
     master.allocator.remove_agent(agent.id)
     master.deadlines.cancel(("agent", agent.id))
+    removals.cancel(master, agent.id)
     master.pings.cancel(agent.id)
     if agent.link is not None:
         master.effects.append(CloseLink(agent.link))

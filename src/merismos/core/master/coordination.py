@@ -1,17 +1,24 @@
 """What a leader does when it can't be sure that it leads.
 
-Rules: suspended, it decides nothing; a lost leadership never comes back to this process: its supervisor starts it again.
+Rules: suspended, it decides nothing: no offer, no launch, no registry write; calls get 503, heartbeats go on. What agents and the
+registry say meanwhile is kept and handled in order once it is restored, so nothing of it is acknowledged too early or lost.
+A lost leadership never comes back to this process: its supervisor starts it again.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from merismos.core.master.effects import Exit
+from merismos.core.kernel import Event, TimerFired
+from merismos.core.master import events, subscriptions
+from merismos.core.master.effects import Exit, Respond
 
 if TYPE_CHECKING:
     from merismos.core.master.events import CoordinationRestored, CoordinationSuspended, LeadershipLost
     from merismos.core.master.state import Master
+
+    Request = events.SchedulerSubscribed | events.SchedulerCalled | events.OperatorCalled | events.TaskKillAsked
 
 EXIT_LEADERSHIP_LOST = 75
 
@@ -30,3 +37,29 @@ def on_leadership_lost(master: Master, event: LeadershipLost, now: float) -> Non
     """End the process."""
     master.suspended = event.reason
     master.effects.append(Exit(EXIT_LEADERSHIP_LOST, f"this master leads no more: {event.reason}"))
+
+
+def _refuse(master: Master, event: Request, now: float) -> None:  # noqa: ARG001 - a handler's shape
+    text = f"This master can't tell whether it leads ({master.suspended}); try again"
+    master.effects.append(Respond(event.request, 503, text))
+
+
+def _keep(master: Master, event: Event, now: float) -> None:  # noqa: ARG001 - a handler's shape
+    master.kept.append(event)
+
+
+def _beat(master: Master, event: TimerFired, now: float) -> None:  # noqa: ARG001 - a handler's shape
+    subscriptions.beat(master, now)
+
+
+WHILE_SUSPENDED: dict[type[Event], Callable[[Master, Any, float], None]] = {
+    TimerFired: _beat,
+    events.SchedulerSubscribed: _refuse,
+    events.SchedulerCalled: _refuse,
+    events.OperatorCalled: _refuse,
+    events.TaskKillAsked: _refuse,
+    events.LinkOpened: _keep,
+    events.LinkReceived: _keep,
+    events.LinkClosed: _keep,
+    events.RegistryStored: _keep,
+}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from merismos.core.master import counters, offers, publish, tasks
+from merismos.core.master import counters, offers, publish, registrar, tasks
 from merismos.core.master.effects import CloseStream, SendToAgent
 from merismos.core.master.state import Framework
 from merismos.core.master.validate.framework import has_capability, roles_of
@@ -18,6 +18,8 @@ from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:
     from merismos.core.master.state import Agent, Master
+
+RECONNECT_S = 15.0
 
 
 def make(info: mesos.FrameworkInfo, framework_id: str, now: float) -> Framework:
@@ -116,6 +118,10 @@ def remove(master: Master, framework: Framework, now: float) -> None:
     framework.active = False
     framework.unregistered_at = now
     del master.frameworks[framework.id]
+    removed_at = now + master.wall_offset_s
+    master.removed_frameworks[framework.id] = removed_at
+    registrar.expect_garbage(master, now)
+    registrar.store(master, [("frameworks", framework.id, registrar.number(removed_at))])
     master.completed_frameworks[framework.id] = framework
     while len(master.completed_frameworks) > master.config.max_completed_frameworks:
         master.completed_frameworks.pop(next(iter(master.completed_frameworks))).forget()
@@ -123,14 +129,19 @@ def remove(master: Master, framework: Framework, now: float) -> None:
 
 
 def recover(master: Master, info: mesos.FrameworkInfo, now: float) -> Framework:
-    """Make the record of a framework that only an agent has told of; its scheduler has its failover timeout to come back."""
+    """Make the record of a framework that only an agent has told of.
+
+    Its scheduler has its failover timeout from the election on to come back, and at least the time that any scheduler needs.
+    """
     assert info.id is not None
     framework = make(info, info.id.value, now)
     framework.recovered = True
     framework.disconnected_at = now
     master.frameworks[framework.id] = framework
     add_to_allocator(master, framework, active=False)
-    master.deadlines.set(("failover", framework.id), now + max(0.0, info.failover_timeout))
+    master.deadlines.set(
+        ("failover", framework.id), max(master.started_at + max(0.0, info.failover_timeout), now + RECONNECT_S)
+    )
     publish.framework_added(master, framework)
     counters.count(master, "master/frameworks_recovered")
     return framework

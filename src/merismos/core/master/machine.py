@@ -21,6 +21,7 @@ from merismos.core.master import (
     operator,
     operator_kill,
     publish,
+    recovery,
     registrar,
     subscriptions,
 )
@@ -47,12 +48,21 @@ class MasterMachine:
         master = self.master
         effects: list[Effect] = []
         master.effects = effects
-        HANDLERS[type(event)](master, event, now)
+        if master.suspended and type(event) in coordination.WHILE_SUSPENDED:
+            coordination.WHILE_SUSPENDED[type(event)](master, event, now)
+        else:
+            HANDLERS[type(event)](master, event, now)
+        if master.kept and not master.suspended:
+            kept, master.kept = master.kept, []
+            for event_kept in kept:
+                HANDLERS[type(event_kept)](master, event_kept, now)
         return effects
 
     def next_deadline(self) -> float | None:
         """Return the instant at which the machine wants a `TimerFired`, None for never."""
         master = self.master
+        if master.suspended:
+            return master.heartbeats.next()
         earliest = master.allocator.next_deadline()
         for at in (
             master.deadlines.next(),
@@ -109,8 +119,7 @@ def on_started(master: Master, event: events.Started, now: float) -> None:
     master.started_at = now
     master.weights.update(master.config.weights)
     registrar.recover(master, event.registry)
-    for agent_id in master.recovered_agents:
-        master.deadlines.set(("agent", agent_id), now + master.config.agent_reregister_timeout_s)
+    recovery.begin(master, now)
 
 
 def on_wall_clock_set(master: Master, event: events.WallClockSet, now: float) -> None:  # noqa: ARG001 - a handler's shape
@@ -122,10 +131,9 @@ def on_timer_fired(master: Master, event: TimerFired, now: float) -> None:  # no
     """Do what is due."""
     for due in master.deadlines.pop_due(now):
         kind, key = cast("tuple[str, str]", due)
-        if kind == "failover":
-            subscriptions.on_failover_timeout(master, key, now)
-        else:
-            agents.on_patience_over(master, key, now)
+        DUE[kind](master, key, now)
+        if master.suspended:
+            return
     subscriptions.beat(master, now)
     agents.ping(master, now)
     offers.rescind_overdue(master, now)
@@ -133,6 +141,14 @@ def on_timer_fired(master: Master, event: TimerFired, now: float) -> None:  # no
     if at is not None and at <= now:
         offers.allocate(master, now)
 
+
+DUE: dict[str, Callable[[Master, str, float], None]] = {
+    "failover": subscriptions.on_failover_timeout,
+    "agent": agents.on_patience_over,
+    "removal": lambda master, _, now: agents.on_removal_permitted(master, now),
+    "recovery": lambda master, _, now: recovery.on_recovery_over(master, now),
+    "gc": lambda master, _, now: recovery.collect_garbage(master, now),
+}
 
 HANDLERS: dict[type[Event], Callable[[Master, Any, float], None]] = {
     TimerFired: on_timer_fired,

@@ -1,7 +1,9 @@
 """Durable writes: two events each, and a continuation in between.
 
 Rules: nothing depends on an entry before its write came back; writes come back in the order in which they were asked for.
-Tables: `agents` (admitted, by id: AgentInfo), `unreachable` and `gone` (by agent id: wall time in seconds), `weights` (by role).
+Tables: `agents` (admitted, by id: AgentInfo), `unreachable` and `gone` (by agent id: wall time in seconds),
+`frameworks` (removed, by id: wall time), `weights` (by role). `quota` (by role), `maintenance` and `machines` have their place for the
+calls that will change them; entries of tables that aren't read here stay in the store as they are.
 """
 
 from __future__ import annotations
@@ -53,6 +55,12 @@ def on_registry_lost(master: Master, event: RegistryLost, now: float) -> None:  
     master.effects.append(Exit(EXIT_REGISTRY_LOST, reason))
 
 
+def expect_garbage(master: Master, now: float) -> None:
+    """Something that grows old was remembered: look at it when the next interval is over."""
+    if ("gc", "") not in master.deadlines:
+        master.deadlines.set(("gc", ""), now + master.config.registry_gc_interval_s)
+
+
 def recover(master: Master, entries: list[tuple[str, str, bytes]]) -> None:
     """Take over what the registry holds, at the start of a leadership.
 
@@ -66,6 +74,8 @@ def recover(master: Master, entries: list[tuple[str, str, bytes]]) -> None:
                 master.unreachable_agents[key] = _NUMBER_DECODER.decode(value)
             elif table == "gone":
                 master.gone_agents[key] = _NUMBER_DECODER.decode(value)
+            elif table == "frameworks":
+                master.removed_frameworks[key] = _NUMBER_DECODER.decode(value)
             elif table == "weights":
                 master.weights[key] = _NUMBER_DECODER.decode(value)
         except msgspec.DecodeError:

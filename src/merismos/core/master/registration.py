@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from merismos.core.master import agents, counters, executors, frameworks, messages, publish, registrar, tasks
+from merismos.core.master import agents, counters, executors, frameworks, messages, publish, registrar, removals, tasks
 from merismos.core.master.effects import CloseLink, SendToAgent, SendUpdate
 from merismos.core.master.state import TERMINAL, Agent, Executor, Framework, Task
 from merismos.core.master.statuses import STATES, keep_status, state_for, status_of
@@ -147,6 +147,7 @@ def _connect(master: Master, agent: Agent, link_id: int, now: float) -> None:
     agent.pings_missed = 0
     master.links[link_id] = agent
     master.deadlines.cancel(("agent", agent.id))
+    removals.cancel(master, agent.id)
     master.pings.put(agent.id, now)
     config = master.config
     answer = link.AgentRegistered(agent.id, config.agent_ping_timeout_s, config.pings_missed_max)
@@ -230,13 +231,14 @@ def _agree(master: Master, agent: Agent, message: link.ReregisterAgent, now: flo
         if made is not None:
             if made.state not in TERMINAL:
                 master.allocator.allocate_used(framework.id, made.role, agent.id, made.resources)
-            publish.task_added(master, made)
+            _announce_return(master, made, now)
     for key, task in list(agent.tasks.items()):
         if key not in seen and task.state not in TERMINAL:
             state = state_for(task.framework, "TASK_DROPPED")
             tasks.end(master, task, now, state, "REASON_RECONCILIATION", _UNKNOWN_TO_AGENT)
         if key not in seen:
             tasks.remove(master, task)
+    _lose_unreported(master, agent, now)
     _forget_executors(master, agent, message, now)
     for executor in _learn_executors(master, agent, message):
         master.allocator.allocate_used(executor.framework_id, executor.role, agent.id, executor.resources)
@@ -350,7 +352,7 @@ def _learn_frameworks(master: Master, message: link.ReregisterAgent, now: float)
             continue
         if info.id is None or not info.id.value:
             continue
-        if info.id.value not in master.frameworks and info.id.value not in master.completed_frameworks:
+        if info.id.value not in master.frameworks and info.id.value not in master.removed_frameworks:
             frameworks.recover(master, info, now)
 
 
@@ -359,7 +361,7 @@ def _shut_down_completed(master: Master, agent: Agent, message: link.ReregisterA
     assert agent.link is not None
     used = [record.framework_id for record in message.tasks] + [record.framework_id for record in message.executors]
     for framework_id in dict.fromkeys(used):
-        if framework_id in master.completed_frameworks:
+        if framework_id in master.removed_frameworks:
             master.effects.append(SendToAgent(agent.link, link.ShutdownFramework(framework_id)))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from merismos.core.allocator import Allocator
-    from merismos.core.kernel import Deadlines, Effect, Prng
+    from merismos.core.kernel import Deadlines, Effect, Event, Prng
     from merismos.model.resources import Resources
     from merismos.protocol.v1 import mesos, scheduler
 
@@ -175,6 +175,11 @@ class Config:
         self.agent_ping_timeout_s = 15.0
         self.pings_missed_max = 5
         self.agent_reregister_timeout_s = 600.0
+        self.agent_removal_interval_s = 0.0  # between two agents that are given up; 0: no limit
+        self.recovery_agent_removal_limit = 1.0  # part of the registry's agents
+        self.registry_gc_interval_s = 900.0
+        self.registry_max_agent_age_s = 14 * 86_400.0
+        self.registry_max_agent_count = 102_400
         self.max_completed_frameworks = 50
         self.max_completed_tasks_per_framework = 1000
         self.max_unreachable_tasks_per_framework = 1000
@@ -219,6 +224,11 @@ class Master:
         self.unreachable_agents: dict[str, float] = {}  # id -> wall time
         self.gone_agents: dict[str, float] = {}
         self.recovered_agents: dict[str, mesos.AgentInfo] = {}  # in the registry, not back yet
+        self.removed_frameworks: dict[str, float] = {}  # torn down or given up, by wall time; their ids never come back
+        self.agents_at_election = 0
+        self.removals_waiting: dict[str, None] = {}  # agents to be given up once the rate limit allows
+        self.next_removal_at = 0.0
+        self.kept: list[Event] = []  # what happened while suspended
         self.offers: OrderedDict[str, Offer] = OrderedDict()  # the oldest first, as they time out
         self.next_framework = 0
         self.next_agent = 0

@@ -91,7 +91,7 @@ def _refusal(
     )
     if rejection is not None:
         return rejection
-    if framework_id in master.completed_frameworks:
+    if framework_id in master.removed_frameworks:
         return Rejection("framework_removed", "Framework has been removed")
     if framework is not None and (framework.info.principal or "") != (info.principal or ""):
         rejection = validate_update(framework.info, info)

@@ -80,7 +80,7 @@ def on_update_status(master: Master, agent: Agent, message: link.UpdateStatus, n
 def _refuse_update(master: Master, agent: Agent, message: link.UpdateStatus) -> None:
     """Stop an agent that still runs tasks of a framework that is over; what is merely unknown is left alone."""
     counters.count(master, "master/invalid_status_updates")
-    if agent.link is not None and message.framework_id in master.completed_frameworks:
+    if agent.link is not None and message.framework_id in master.removed_frameworks:
         master.effects.append(SendToAgent(agent.link, link.ShutdownFramework(message.framework_id)))
 
 
