@@ -132,8 +132,8 @@ def _cycles(bed: Bed, name: str, reach: float, note: str = "", repeats: int = RE
         bed.now += 1
         bed.make_dirty()
         made: list[list[Grant]] = []
-        values.append(_cpu_ms(lambda: (made.append(bed.allocator.allocate(bed.now)), bed.offers_of(made[0]))))  # noqa: B023
-        floors.append(_cpu_ms(lambda: bed.offers_of(made[0])))  # noqa: B023
+        values.append(_cpu_ms(lambda: (made.append(bed.allocator.allocate(bed.now)), bed.offers_of(made[0]))))  # noqa: B023 - called at once
+        floors.append(_cpu_ms(lambda: bed.offers_of(made[0])))  # noqa: B023 - called at once
         granted = len(made[0])
         bed.take_back(made[0])
     return _row(name, values, "ms", reach, floors, f"{granted:,} offers{'; ' if note else ''}{note}")
@@ -226,7 +226,7 @@ def events() -> list[BenchRow]:
     freed: list[float] = []
     for start in range(1000, 2000, 100):
         chunk = grants[start : start + 100]
-        freed.append(_cpu_ms(lambda: bed.take_back(chunk)) * 1000 / len(chunk))  # noqa: B023
+        freed.append(_cpu_ms(lambda: bed.take_back(chunk)) * 1000 / len(chunk))  # noqa: B023 - called at once
     rows.append(_row("resources freed: answered, recovered", freed, "us", 3))
     return rows
 

@@ -8,9 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from house.repository import PACKAGE, ROOT, TESTS, python_files
+from house.repository import GENERATED, PACKAGE, ROOT, TESTS, python_files
 
 SLEEPS = {"time.sleep", "asyncio.sleep"}
+SILENCED = re.compile(r"#\s*noqa")
+REASON = re.compile(r"#\s*noqa: [A-Z0-9, ]+ - \S")
 UNFINISHED = re.compile(r"\b(?:TODO|FIXME|XXX)\b|raise NotImplementedError")
 
 
@@ -68,3 +70,27 @@ def test_nothing_in_the_package_is_unfinished() -> None:
         if UNFINISHED.search(line)
     ]
     assert not found, f"finish it, or make it an issue: {found}"
+
+
+def _without_reason(source: str) -> list[int]:
+    """Return the lines that silence a rule and don't say why."""
+    return [
+        number
+        for number, line in enumerate(source.splitlines(), 1)
+        if SILENCED.search(line) and not REASON.search(line)
+    ]
+
+
+def test_who_silences_a_rule_says_why() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in python_files()
+        if GENERATED not in path.parents
+        for number in _without_reason(path.read_text(encoding="utf-8"))
+    ]
+    assert not found, f"write the reason behind it, `noqa: RULE - reason`: {found}"
+
+
+def test_a_rule_that_is_silenced_without_reason_is_found() -> None:
+    mark = "# no" + "qa: S101"
+    assert _without_reason(f"x = 1  {mark}\ny = 2  {mark} - it is one\n") == [1]

@@ -75,7 +75,7 @@ class Client:
             self._socket.close()
             self._socket = None
 
-    def _decoded(self, what: str, answer: Answer) -> Any:  # noqa: ANN401
+    def _decoded(self, what: str, answer: Answer) -> Any:  # noqa: ANN401 - JSON
         if answer.status == _UNAVAILABLE:
             raise CommandError(
                 f"{self._kind} {self.address} can't answer yet: {answer.text() or 'no leader'}",

@@ -180,5 +180,5 @@ def chown_tree(path: Path, uid: int, gid: int) -> None:
     """Give what was fetched to the task's user."""
     for parent, directories, files in os.walk(path):
         for name in (*directories, *files):
-            os.chown(os.path.join(parent, name), uid, gid, follow_symlinks=False)  # noqa: PTH118
+            os.chown(os.path.join(parent, name), uid, gid, follow_symlinks=False)  # noqa: PTH118 - one system call, no Path to build
     shutil.chown(path, uid, gid)

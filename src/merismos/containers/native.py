@@ -86,9 +86,9 @@ class NativeContainerizer:
     def on_failed(self, container_id: str, code: int, text: str) -> None:
         """Pass it on; a command that can't be executed says so in the task's stderr."""
         directory = self._directories.pop(container_id, "")
-        exec_failed = code in _EXEC_ERRORS and os.path.isdir(directory)  # noqa: PTH112
+        exec_failed = code in _EXEC_ERRORS and os.path.isdir(directory)  # noqa: PTH112 - one system call, no Path to build
         if exec_failed:
-            with open(f"{directory}/stderr", "a", encoding="utf-8") as stderr:  # noqa: PTH123
+            with open(f"{directory}/stderr", "a", encoding="utf-8") as stderr:  # noqa: PTH123 - one system call, no Path to build
                 stderr.write(f"Failed to execute the command: {text}\n")
         self._post(events.ContainerLaunchFailed(container_id, text, exec_failed))
 

@@ -329,7 +329,7 @@ def _wall_offset_s() -> float:
 
 async def _place_of(flags: Flags) -> Place:
     listen_ip = flags.text("ip") or "0.0.0.0"  # noqa: S104 - a master serves its cluster; --ip narrows it
-    ip = flags.text("advertise_ip") or (process.outward_ip() if listen_ip in {"0.0.0.0", "::"} else listen_ip)  # noqa: S104
+    ip = flags.text("advertise_ip") or (process.outward_ip() if listen_ip in {"0.0.0.0", "::"} else listen_ip)  # noqa: S104 - compared, not bound
     hostname = flags.text("hostname")
     if hostname is None:
         hostname = await process.hostname_of(ip) if flags.on("hostname_lookup") else ip

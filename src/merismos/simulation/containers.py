@@ -95,7 +95,7 @@ class Containers:
         if draw < 4:  # noqa: PLR2004 - percents
             self._over(container, events.ContainerLaunchFailed(container.id, "no space left on device"))
             return
-        if draw < 8:  # noqa: PLR2004
+        if draw < 8:  # noqa: PLR2004 - odds of a hundred or a thousand
             self._over(container, events.ContainerLaunchFailed(container.id, "not found", exec_failed=True))
             return
         container.is_running = True
@@ -103,9 +103,9 @@ class Containers:
         self._post(events.ContainerLaunched(container.id, self._next_pid))
         for signal in container.signals:
             self._react(container, signal)
-        if draw < 60:  # noqa: PLR2004
+        if draw < 60:  # noqa: PLR2004 - odds of a hundred or a thousand
             self._end_after(container, self._dice.uniform(0.001, 5.0), self._dice.pick(EXITS))
-        elif draw < 85:  # noqa: PLR2004
+        elif draw < 85:  # noqa: PLR2004 - odds of a hundred or a thousand
             self._end_after(container, self._dice.uniform(5.0, 200.0), self._dice.pick(EXITS))
 
     def _signal(self, container_id: str, signal: int) -> None:

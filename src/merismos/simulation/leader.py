@@ -113,7 +113,7 @@ class Leader:
 
     def _request(self, answer: Answer | None) -> int:
         self.world.next_token += 1
-        self.waiting[self.world.next_token] = answer if answer is not None else lambda status, body: None  # noqa: ARG005
+        self.waiting[self.world.next_token] = answer if answer is not None else lambda status, body: None  # noqa: ARG005 - the signature is given
         return self.world.next_token
 
     def call(self, body: bytes, stream_id: str | None, answer: Answer | None = None) -> None:

@@ -83,7 +83,7 @@ class Weather:
         draw = self._dice.below(1000)
         if draw < 880:  # noqa: PLR2004 - the distribution is these numbers
             return self._dice.uniform(0.0001, 0.005)
-        if draw < 995:  # noqa: PLR2004
+        if draw < 995:  # noqa: PLR2004 - odds of a hundred or a thousand
             return self._dice.uniform(0.005, 0.5)
         return self._dice.uniform(0.5, 12.0)
 

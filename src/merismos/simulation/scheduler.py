@@ -208,7 +208,7 @@ class Scheduler:
         draw = dice.below(100)
         if draw < 20:  # noqa: PLR2004 - percents
             self._decline(list(self.held), dice.pick((0.0, 0.5, 5.0, 60.0)))
-        elif draw < 80:  # noqa: PLR2004
+        elif draw < 80:  # noqa: PLR2004 - odds of a hundred or a thousand
             for offers in self._bundles():
                 self._accept(offers)
 

@@ -17,7 +17,7 @@ TERMINAL = {"TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR", "TASK_L
 MODERN = ("MULTI_ROLE", "RESERVATION_REFINEMENT", "PARTITION_AWARE")
 
 
-def framework_info(*roles: str, name: str = "test", capabilities: Sequence[str] = MODERN, **more: Any) -> Json:  # noqa: ANN401
+def framework_info(*roles: str, name: str = "test", capabilities: Sequence[str] = MODERN, **more: Any) -> Json:  # noqa: ANN401 - JSON
     info: Json = {
         "user": "root", "name": name, "capabilities": [{"type": kind} for kind in capabilities],
     }  # fmt: skip
@@ -73,7 +73,7 @@ def until(port: int, path: str, is_true: Callable[[Json], bool], within_s: float
     return found
 
 
-def operate(port: int, kind: str, **body: Any) -> Json:  # noqa: ANN401
+def operate(port: int, kind: str, **body: Any) -> Json:  # noqa: ANN401 - JSON
     """Make an operator call."""
     status, _, answer = ask(port, "POST", "/api/v1", {"type": kind, **body})
     assert status == http.HTTPStatus.OK, f"{kind}: {status} {answer[:300]!r}"
@@ -84,7 +84,7 @@ def operate(port: int, kind: str, **body: Any) -> Json:  # noqa: ANN401
 class Scheduler:
     """A subscribed scheduler."""
 
-    def __init__(self, port: int, info: Json | None = None, **subscribe: Any) -> None:  # noqa: ANN401
+    def __init__(self, port: int, info: Json | None = None, **subscribe: Any) -> None:  # noqa: ANN401 - JSON
         info = framework_info() if info is None else info
         body: Json = {"type": "SUBSCRIBE", "subscribe": {"framework_info": info, **subscribe}}
         if "id" in info:
@@ -164,7 +164,7 @@ class Scheduler:
         command: str = "true",
         cpus: float = 0.1,
         mem: float = 32,
-        **more: Any,  # noqa: ANN401
+        **more: Any,  # noqa: ANN401 - JSON
     ) -> Json:
         return {
             "name": task_id, "task_id": {"value": task_id}, "agent_id": offer["agent_id"],
@@ -201,5 +201,5 @@ class Scheduler:
             named = {"agent_id": status["agent_id"], "task_id": status["task_id"], "uuid": status["uuid"]}
             self.call("ACKNOWLEDGE", named)
 
-    def kill(self, task_id: str, **more: Any) -> None:  # noqa: ANN401
+    def kill(self, task_id: str, **more: Any) -> None:  # noqa: ANN401 - JSON
         self.call("KILL", {"task_id": {"value": task_id}, **more})

@@ -87,7 +87,7 @@ class CountedText(str):
 
     __slots__ = ("asked",)
 
-    def __iter__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204
+    def __iter__(self):  # type: ignore[no-untyped-def]  # noqa: ANN204 - the fake of an untyped class
         self.asked = 0
         for character in super().__iter__():
             self.asked += 1

@@ -44,7 +44,7 @@ class Told:
         self.seen: list[Event] = []
         self.answers: dict[type[Event], Callable[[Event], Sequence[Effect]]] = {}
 
-    def handle(self, event: Event, now: float) -> Sequence[Effect]:  # noqa: ARG002
+    def handle(self, event: Event, now: float) -> Sequence[Effect]:  # noqa: ARG002 - the signature is given
         self.seen.append(event)
         answer = self.answers.get(type(event))
         if answer is not None:

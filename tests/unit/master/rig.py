@@ -40,7 +40,7 @@ def resources(text: str) -> list[Json]:
     return [scalar(name, float(amount)) for name, amount in pairs]
 
 
-def framework_info(name: str = "test", *, roles: tuple[str, ...] = ("golden",), **more: Any) -> Json:  # noqa: ANN401
+def framework_info(name: str = "test", *, roles: tuple[str, ...] = ("golden",), **more: Any) -> Json:  # noqa: ANN401 - JSON
     capabilities = [{"type": one} for one in more.pop("capabilities", ALL)]
     info = {"user": "root", "name": name, "failover_timeout": 60.0, "checkpoint": True, "capabilities": capabilities}
     if "MULTI_ROLE" in {one["type"] for one in capabilities}:
@@ -157,7 +157,7 @@ class Peer:
         *,
         latest: str = "",
         uuid: bytes = UUID,
-        **more: Any,  # noqa: ANN401
+        **more: Any,  # noqa: ANN401 - JSON
     ) -> None:
         status = {
             "task_id": value(task_id),
@@ -294,7 +294,7 @@ class Rig:
             self.handle(TimerFired())
         self.now = end
 
-    def subscribe(self, info: Json | None = None, *, principal: str | None = None, **more: Any) -> Scheduler:  # noqa: ANN401
+    def subscribe(self, info: Json | None = None, *, principal: str | None = None, **more: Any) -> Scheduler:  # noqa: ANN401 - JSON
         """Subscribe a scheduler; offers that can be made are made."""
         info = framework_info() if info is None else info
         scheduler_ = self.subscribe_only(info, principal=principal, **more)
@@ -307,7 +307,7 @@ class Rig:
         *,
         principal: str | None = None,
         outer_id: str | None = None,
-        **more: Any,  # noqa: ANN401
+        **more: Any,  # noqa: ANN401 - JSON
     ) -> Scheduler:
         call: Json = {"type": "SUBSCRIBE", "subscribe": {"framework_info": info, **more}}
         inner = info.get("id", {}).get("value")
@@ -361,7 +361,7 @@ class Rig:
         *,
         pid: str = "slave(1)@127.0.0.1:5051",
         need: str = "cpus:4;mem:2048",
-        **more: Any,  # noqa: ANN401
+        **more: Any,  # noqa: ANN401 - JSON
     ) -> Peer:
         """Let an agent come back over a new link."""
         peer = self.connect()

@@ -47,7 +47,7 @@ def connect_agent(rig: Rig, hostname: str, number: int) -> Peer:
     return peer
 
 
-def return_agent(rig: Rig, agent_id: str, hostname: str, number: int, **more: Any) -> Peer:  # noqa: ANN401
+def return_agent(rig: Rig, agent_id: str, hostname: str, number: int, **more: Any) -> Peer:  # noqa: ANN401 - JSON
     peer = rig.connect()
     pid = f"slave(1)@127.0.0.1:{5050 + number}"
     peer.send(link.ReregisterAgent(agent_id, agent_json(hostname), "1.12.0", pid, AGENT_CAPABILITIES, **more))
@@ -125,7 +125,7 @@ class Scene:
         offer = framework.offers()[0]
         framework.accept([offer], launch(task(task_id, offer, **more)))
 
-    def step(self, task_id: str, framework: Scheduler, state: str, agent: Peer | None = None, **more: Any) -> None:  # noqa: ANN401
+    def step(self, task_id: str, framework: Scheduler, state: str, agent: Peer | None = None, **more: Any) -> None:  # noqa: ANN401 - JSON
         """Let an agent report a state and the scheduler acknowledge it."""
         self.uuid += 1
         status = {

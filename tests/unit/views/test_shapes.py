@@ -70,7 +70,7 @@ def recorded(folder: Path, patterns: list[str]) -> list[Any]:
     return [body for body in bodies if body is not None]
 
 
-def as_seen(ours: Any, theirs: list[Any], extra: list[Any], accepted: dict[str, str]) -> list[str]:  # noqa: ANN401
+def as_seen(ours: Any, theirs: list[Any], extra: list[Any], accepted: dict[str, str]) -> list[str]:  # noqa: ANN401 - JSON
     """Our answer's differences from theirs; `extra` shows more of what their parts may look like."""
     seen = Shape(theirs)
     for answer in extra:

@@ -26,7 +26,7 @@ def kinds(answer: Json) -> dict[str, int]:
     return {reason["reason"]: reason["count"] for reason in answer["reasons"]}
 
 
-def cluster(*frameworks: str, **agent: Any) -> tuple[Rig, Peer, list[Scheduler]]:  # noqa: ANN401
+def cluster(*frameworks: str, **agent: Any) -> tuple[Rig, Peer, list[Scheduler]]:  # noqa: ANN401 - JSON
     rig = Rig(Config())
     peer = rig.agent(**agent)
     return rig, peer, [rig.subscribe(framework_info(name)) for name in frameworks]

@@ -40,7 +40,7 @@ class ZooKeeperContender:
         self._loop = asyncio.get_running_loop()
         self._candidacy = Candidacy()
         self._candidate = b""
-        self._on_standing: Callable[[Standing], None] = lambda standing: None  # noqa: ARG005
+        self._on_standing: Callable[[Standing], None] = lambda standing: None  # noqa: ARG005 - the signature is given
         self._stale = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._lapse: asyncio.TimerHandle | None = None

@@ -20,7 +20,7 @@ class ZooKeeperDetector:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._group: Group | None = None
-        self._on_change: Callable[[Leader | None], None] = lambda leader: None  # noqa: ARG005
+        self._on_change: Callable[[Leader | None], None] = lambda leader: None  # noqa: ARG005 - the signature is given
         self._answered = False
         self._leader: Leader | None = None
 

@@ -118,15 +118,15 @@ MESSAGE_HANDLERS: dict[type[link.Message], Handler] = {
 INTRODUCTION = frozenset({link.AgentRegistered, link.RefuseAgent, link.Ping, link.ShutdownAgent})
 
 DEADLINE_HANDLERS: dict[str, Callable[[Agent, str, float], None]] = {
-    "connect": lambda agent, _, now: registration.open_link(agent),  # noqa: ARG005
+    "connect": lambda agent, _, now: registration.open_link(agent),  # noqa: ARG005 - the signature is given
     "answer": lambda agent, _, now: registration.on_answer_overdue(agent, now),
     "ping": lambda agent, _, now: registration.on_ping_overdue(agent, now),
-    "kill": lambda agent, subject, now: kill.on_kill_overdue(agent, subject),  # noqa: ARG005
+    "kill": lambda agent, subject, now: kill.on_kill_overdue(agent, subject),  # noqa: ARG005 - the signature is given
     "complete": kill.on_completion_overdue,
     "executor-registration": executors.on_registration_overdue,
-    "executor-kill": lambda agent, subject, now: executors.on_executor_kill_overdue(agent, subject),  # noqa: ARG005
+    "executor-kill": lambda agent, subject, now: executors.on_executor_kill_overdue(agent, subject),  # noqa: ARG005 - the signature is given
     "sandboxes": lambda agent, _, now: gc.on_sandboxes_overdue(agent, now),
-    "leave": lambda agent, _, now: ending.leave(agent),  # noqa: ARG005
+    "leave": lambda agent, _, now: ending.leave(agent),  # noqa: ARG005 - the signature is given
 }
 
 

@@ -166,7 +166,7 @@ def explain(
     return Explanation(framework_id, role, standing, agents, obstacles, tally.nearest_fit(), summary)
 
 
-def _standing(known: bool, slot: Slot | None) -> str:  # noqa: FBT001
+def _standing(known: bool, slot: Slot | None) -> str:  # noqa: FBT001 - one question, one answer
     if not known:
         return "the framework is unknown"
     if slot is None or not slot.subscribed:

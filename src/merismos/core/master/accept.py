@@ -70,9 +70,9 @@ def on_decline(master: Master, framework: Framework, call: ThinCall, request: in
 def on_accept_inverse_offers(
     master: Master,
     framework: Framework,  # noqa: ARG001 - the shape of a call's handler
-    call: ThinCall,  # noqa: ARG001
+    call: ThinCall,  # noqa: ARG001 - the signature is given
     request: int,
-    now: float,  # noqa: ARG001
+    now: float,  # noqa: ARG001 - the signature is given
 ) -> None:
     """No inverse offer is made before maintenance exists: accepted, as Mesos accepts ids that it doesn't know."""
     master.effects.append(Respond(request, 202))

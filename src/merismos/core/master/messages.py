@@ -62,7 +62,7 @@ def send_kept_kills(master: Master, agent: Agent) -> None:
             master.effects.append(SendToAgent(agent.link, link.KillTask(framework_id, task_id, grace_s)))
 
 
-def on_shutdown(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001
+def on_shutdown(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001 - the signature is given
     """End an executor with all its tasks."""
     shutdown = call.shutdown
     assert shutdown is not None
@@ -75,7 +75,7 @@ def on_shutdown(master: Master, framework: Framework, call: ThinCall, request: i
     master.effects.append(SendToAgent(agent.link, link.ShutdownExecutor(framework.id, executor_id)))
 
 
-def on_message(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001
+def on_message(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001 - the signature is given
     """Pass bytes to an executor."""
     message = call.message
     assert message is not None
@@ -91,7 +91,7 @@ def on_message(master: Master, framework: Framework, call: ThinCall, request: in
     )
 
 
-def on_message_framework(master: Master, agent: Agent, message: link.MessageFramework, now: float) -> None:  # noqa: ARG001
+def on_message_framework(master: Master, agent: Agent, message: link.MessageFramework, now: float) -> None:  # noqa: ARG001 - the signature is given
     """Pass bytes of an executor to its scheduler."""
     counters.count(master, "master/messages_executor_to_framework")
     framework = master.frameworks.get(message.framework_id)

@@ -45,7 +45,7 @@ def on_acknowledge_operation_status(
     framework: Framework,  # noqa: ARG001 - the shape of a call's handler
     call: ThinCall,
     request: int,
-    now: float,  # noqa: ARG001
+    now: float,  # noqa: ARG001 - the signature is given
 ) -> None:
     """No status with a uuid was ever sent, so none waits for this: accepted, and counted as invalid."""
     acknowledge = call.acknowledge_operation_status

@@ -82,7 +82,7 @@ def _on_update_weights(master: Master, call: Call, request: int, now: float) -> 
     registrar.store(master, changes, functools.partial(_on_weights_stored, weights, request))
 
 
-def _on_weights_stored(weights: dict[str, float], request: int, master: Master, now: float) -> None:  # noqa: ARG001
+def _on_weights_stored(weights: dict[str, float], request: int, master: Master, now: float) -> None:  # noqa: ARG001 - the signature is given
     for role, weight in weights.items():
         master.weights[role] = weight
         master.allocator.set_weight(role, weight)

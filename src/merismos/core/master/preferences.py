@@ -29,7 +29,7 @@ def _own(framework: Framework, named: list[str]) -> list[str]:
     return [role for role in dict.fromkeys(named) if role in own]
 
 
-def on_suppress(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001
+def on_suppress(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001 - the signature is given
     """No more offers for these roles (all where none is named); roles that it doesn't have are ignored, as in Mesos."""
     counters.count(master, "master/messages_suppress_offers")
     named = [] if call.suppress is None else call.suppress.roles
@@ -42,7 +42,7 @@ def on_suppress(master: Master, framework: Framework, call: ThinCall, request: i
     master.allocator.suppress(framework.id, roles)
 
 
-def on_revive(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001
+def on_revive(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001 - the signature is given
     """Offers again for these roles (all where none is named), and no filter stands in the way."""
     counters.count(master, "master/messages_revive_offers")
     named = [] if call.revive is None else call.revive.roles
@@ -55,7 +55,7 @@ def on_revive(master: Master, framework: Framework, call: ThinCall, request: int
     master.allocator.revive(framework.id, roles)
 
 
-def on_request(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001
+def on_request(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001 - the signature is given
     """Noted for "why" and nothing more: this allocator, like Mesos' own, doesn't act on requests."""
     counters.count(master, "master/messages_resource_request")
     requests = [] if call.request is None else call.request.requests

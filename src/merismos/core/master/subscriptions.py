@@ -235,7 +235,7 @@ def beat(master: Master, now: float) -> None:
         publish.heartbeat(master, operators)
 
 
-def on_teardown(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001
+def on_teardown(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001 - the signature is given
     """The scheduler ends its framework."""
     counters.count(master, "master/messages_unregister_framework")
     master.effects.append(Respond(request, 202))

@@ -104,7 +104,7 @@ def _move(master: Master, task: Task, state: str, status: bytes, now: float) -> 
     return True
 
 
-def on_acknowledge(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001
+def on_acknowledge(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001 - the signature is given
     """A scheduler has seen an update: tell the agent, and forget the task if that was its last."""
     acknowledge = call.acknowledge
     assert acknowledge is not None
