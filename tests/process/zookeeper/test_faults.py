@@ -1,0 +1,94 @@
+"""What a stopped leader and a ZooKeeper that goes away, comes back or forgets everything do to a cluster: nothing that lasts."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from contract.zookeeper_server import ZooKeeperServer, why_not
+from process.zookeeper.masters import Masters
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[ZooKeeperServer]:
+    """A ZooKeeper of this test's own."""
+    if why_not():
+        pytest.skip(why_not())
+    with ZooKeeperServer(tmp_path / "zookeeper") as server:
+        yield server
+
+
+def test_a_leader_that_was_stopped_for_longer_than_its_session_leads_no_more_and_exits_with_75(
+    tmp_path: Path, mortal: ZooKeeperServer
+) -> None:
+    with Masters(tmp_path, mortal) as masters:
+        first = masters.start_master()
+        assert masters.leader() is first
+        second = masters.start_master()
+        masters.start_agent()
+        masters.until(lambda: len(first.agents()) == 1, "the agent registers")
+        before = first.agents()
+        first.freeze()
+        masters.until(second.leads, "the next leads")
+        masters.until(lambda: second.agents() == before, "the agent follows it")
+        first.thaw()
+        assert first.process.wait(30) == 75
+        assert "leads no more" in first.said()
+        assert second.leads()
+        assert second.agents() == before
+
+
+def test_while_zookeeper_is_away_the_leader_refuses_schedulers_and_afterwards_it_goes_on_in_the_same_epoch(
+    tmp_path: Path, mortal: ZooKeeperServer
+) -> None:
+    with Masters(tmp_path, mortal, "--zk_session_timeout=10secs") as masters:
+        first = masters.start_master()
+        assert masters.leader() is first
+        masters.start_master()
+        masters.start_agent()
+        masters.until(lambda: len(first.agents()) == 1, "the agent registers")
+        before = first.agents()
+        mortal.kill()
+        scheduler = "/api/v1/scheduler"
+        masters.until(lambda: first.get(scheduler, "POST")[0] == 503, "schedulers are refused")
+        assert first.agents() == before, "agents stay"
+        mortal.start()
+        mortal.ready()
+        masters.until(lambda: first.get(scheduler, "POST")[0] == 400, "schedulers are heard again")
+        assert first.leads()
+        assert first.agents() == before
+        assert first.said().count(" event=leading ") == 1
+
+
+def test_a_zookeeper_that_lost_all_its_data_is_followed_by_a_new_leader_and_the_agents_take_it(
+    tmp_path: Path, mortal: ZooKeeperServer
+) -> None:
+    with Masters(tmp_path, mortal) as masters:
+        first = masters.start_master()
+        assert masters.leader() is first
+        standby = masters.start_master()
+        masters.start_agent()
+        masters.until(lambda: len(first.agents()) == 1, "the agent registers")
+        before = first.agents()
+        mortal.kill()
+        mortal.lose_data()
+        mortal.start()
+        mortal.ready()
+        assert first.process.wait(30) == 75, "its node is gone, and it can't know who else led"
+        masters.until(standby.leads, "the standby stands again, and leads")
+        masters.until(lambda: standby.agents() == before, "the agent comes back under its id, in a higher epoch")
+
+
+def test_a_leader_that_is_told_to_stop_makes_room_at_once(tmp_path: Path, mortal: ZooKeeperServer) -> None:
+    with Masters(tmp_path, mortal, "--zk_session_timeout=10secs") as masters:
+        first = masters.start_master()
+        assert masters.leader() is first
+        second = masters.start_master()
+        masters.until(lambda: second.get("/state")[0] == 307, "the standby knows the leader")
+        assert first.stop(signal.SIGTERM) == 0
+        masters.until(second.leads, "the next leads long before the session would have ended")
