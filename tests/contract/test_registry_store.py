@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from contract.leaders_registry import LeadersRegistry
 from merismos.adapters.storage.memory import MemoryRegistry
 from merismos.adapters.storage.sqlite import SqliteRegistry
 from merismos.ports.registry import Entry, RegistryError, RegistryStore
@@ -16,9 +18,13 @@ from merismos.ports.registry import Entry, RegistryError, RegistryStore
 Reopen = Callable[[], RegistryStore]
 
 
-@pytest.fixture(params=["memory", "sqlite"])
+@pytest.fixture(params=["memory", "sqlite", "zookeeper"])
 def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Reopen:
+    """Opens the store that was opened before, the first one empty."""
     memory = MemoryRegistry()
+    if request.param == "zookeeper":
+        url = request.getfixturevalue("zookeeper").url(f"/registry/{uuid.uuid4().hex}")
+        return lambda: LeadersRegistry(url)
     return (lambda: memory) if request.param == "memory" else (lambda: SqliteRegistry(tmp_path / "registry.sqlite"))
 
 
@@ -73,13 +79,31 @@ def test_many_writes_come_back_in_order(reopen: Reopen) -> None:
     asyncio.run(scenario())
 
 
-def test_closing_writes_what_waits(tmp_path: Path) -> None:
+def test_a_big_write_is_whole(reopen: Reopen) -> None:
     async def scenario() -> None:
-        store = SqliteRegistry(tmp_path / "r")
+        store = reopen()
+        await store.load()
+        entries = [("agents", f"S{n}", b"%d" % n * 50) for n in range(3000)]
+        assert await stored(store, entries) == [0]
+        await store.close()
+        again = reopen()
+        assert sorted(await again.load()) == sorted(entries)
+        assert await stored(again, [(table, key, b"") for table, key, _ in entries]) == [0]
+        await again.close()
+        empty = reopen()
+        assert await empty.load() == []
+        await empty.close()
+
+    asyncio.run(scenario())
+
+
+def test_closing_writes_what_waits(reopen: Reopen) -> None:
+    async def scenario() -> None:
+        store = reopen()
         await store.load()
         store.store([("t", "k", b"v")], lambda _: None)
         await store.close()
-        again = SqliteRegistry(tmp_path / "r")
+        again = reopen()
         assert await again.load() == [("t", "k", b"v")]
         await again.close()
 

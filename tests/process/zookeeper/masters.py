@@ -59,6 +59,14 @@ class Standing(Daemon):
         return sorted(one["id"] for one in json.loads(body)["slaves"] if one["active"]) if status == 200 else []
 
 
+def until(true: Callable[[], bool], what: str, said: Callable[[], str]) -> None:
+    """Wait until it is so, giving the machine to the processes in between."""
+    deadline = time.monotonic() + WAIT_S_MAX
+    while not true():
+        assert time.monotonic() < deadline, f"not within {WAIT_S_MAX} s: {what}\n{said()}"
+        select.select([], [], [], GIVE_WAY_S)
+
+
 class Masters:
     """Masters, their agents, and the ZooKeeper path where they meet."""
 
@@ -85,11 +93,8 @@ class Masters:
         return agent
 
     def until(self, true: Callable[[], bool], what: str) -> None:
-        """Wait until it is so, giving the machine to the processes in between."""
-        deadline = time.monotonic() + WAIT_S_MAX
-        while not true():
-            assert time.monotonic() < deadline, f"not within {WAIT_S_MAX} s: {what}\n{self.said()}"
-            select.select([], [], [], GIVE_WAY_S)
+        """Wait until it is so."""
+        until(true, what, self.said)
 
     def leader(self) -> Standing:
         """Wait for the one master that leads, and return it."""
