@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -55,34 +54,31 @@ forgetful = foreign_parts:storage
 """
 
 
-@pytest.fixture
-def foreign(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Install a package with three parts, for the processes that this test starts."""
-    site = tmp_path / "site"
-    dist = site / "foreign_parts-1.0.dist-info"
+def installed(work_dir: Path) -> Path:
+    """Install a package with three parts where a daemon that starts in this folder finds it; return the folder."""
+    dist = work_dir / "foreign_parts-1.0.dist-info"
     dist.mkdir(parents=True)
-    (site / "foreign_parts.py").write_text(FOREIGN, encoding="utf-8")
+    (work_dir / "foreign_parts.py").write_text(FOREIGN, encoding="utf-8")
     (dist / "METADATA").write_text("Metadata-Version: 2.1\nName: foreign-parts\nVersion: 1.0\n", encoding="utf-8")
     (dist / "entry_points.txt").write_text(ENTRY_POINTS, encoding="utf-8")
-    monkeypatch.setenv("PYTHONPATH", f"{site}:{os.environ.get('PYTHONPATH', '')}")
-    return tmp_path
+    return work_dir
 
 
 def agent(work_dir: Path, *flags: str) -> Daemon:
     return Daemon("agent", work_dir, [RESOURCES, ATTRIBUTES, "--registration_backoff_factor=20ms", *flags])
 
 
-def test_parts_of_somebody_elses_package_elect_a_master_and_lead_an_agent_to_it(foreign: Path) -> None:
-    where = foreign / "leader"
+def test_parts_of_somebody_elses_package_elect_a_master_and_lead_an_agent_to_it(tmp_path: Path) -> None:
+    where = tmp_path / "leader"
     where.write_text("127.0.0.1:1", encoding="utf-8")
     flags = ("--master_contender=firstcome", "--master_detector=leaderfile", "--registry=forgetful")
-    master = Standing(foreign / "master", f"leaderfile://{where}", *flags)
+    master = Standing(installed(tmp_path / "master"), f"leaderfile://{where}", *flags)
     try:
         assert master.process.stdout is not None
         port = int(json.loads(master.process.stdout.readline())["port"])
         where.write_text(f"127.0.0.1:{port}", encoding="utf-8")
-        by_scheme = agent(foreign / "one", f"--master=leaderfile://{where}")
-        by_name = agent(foreign / "two", f"--master=x://{where}", "--master_detector=leaderfile")
+        by_scheme = agent(installed(tmp_path / "one"), f"--master=leaderfile://{where}")
+        by_name = agent(installed(tmp_path / "two"), f"--master=x://{where}", "--master_detector=leaderfile")
         try:
             until(lambda: len(master.agents()) == 2, "both agents register", master.said)
         finally:
@@ -92,12 +88,12 @@ def test_parts_of_somebody_elses_package_elect_a_master_and_lead_an_agent_to_it(
         master.stop()
 
 
-def test_a_part_that_nobody_has_is_refused_with_those_that_there_are(foreign: Path) -> None:
-    lost = agent(foreign / "one", "--master=nowhere://x")
+def test_a_part_that_nobody_has_is_refused_with_those_that_there_are(tmp_path: Path) -> None:
+    lost = agent(installed(tmp_path / "one"), "--master=nowhere://x")
     assert lost.process.wait(20) == 64
     assert "nothing here follows a master at nowhere://" in lost.said()
     lost.stop()
-    master = Standing(foreign / "master", "zk://h/p", "--registry=elsewhere")
+    master = Standing(installed(tmp_path / "master"), "zk://h/p", "--registry=elsewhere")
     assert master.process.wait(20) == 64
     assert "take one of forgetful, in_memory, replicated_log, sqlite, zookeeper" in master.said()
     master.stop()
