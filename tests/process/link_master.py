@@ -82,6 +82,11 @@ class LinkMaster:
     def states(self, task_id: str) -> list[str]:
         return [update.state for update in self.of(link.UpdateStatus) if update.task_id == task_id]
 
+    def told(self, task_id: str) -> list[str]:
+        """Return the states of a task, each update once however often it came."""
+        updates = {update.uuid: update.state for update in self.of(link.UpdateStatus) if update.task_id == task_id}
+        return list(updates.values())
+
     def statuses(self, task_id: str) -> list[dict[str, Any]]:
         return [json.loads(update.status) for update in self.of(link.UpdateStatus) if update.task_id == task_id]
 

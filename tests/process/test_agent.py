@@ -37,7 +37,8 @@ class Running:
             return answer.status, json.loads(body) if answer.content_type == "application/json" else body
 
     async def stop(self) -> int:
-        self.process.send_signal(signal.SIGTERM)
+        """End the agent with all that it runs."""
+        self.process.send_signal(signal.SIGUSR1)
         async with asyncio.timeout(LIMIT_S):
             return await self.process.wait()
 
@@ -66,7 +67,7 @@ async def running(work_dir: Path, *flags: str) -> AsyncIterator[Running]:
             yield Running(master, process, work_dir, f"http://{introduction.pid.partition('@')[2]}")
         finally:
             if process.returncode is None:
-                process.kill()
+                process.send_signal(signal.SIGUSR1)
                 await process.wait()
 
 

@@ -31,13 +31,15 @@ class Heard:
         self.failed: dict[str, tuple[int, str]] = {}
         self.statuses: dict[str, int] = {}
         self.lost: list[str] = []
+        self.taken_over = False
         self._more = asyncio.Event()
 
     def on_started(self, container_id: str, pid: int) -> None:
         self.pids[container_id] = pid
         self._more.set()
 
-    def on_failed(self, container_id: str, code: int, text: str) -> None:
+    def on_failed(self, container_id: str, code: int, text: str, directory: str) -> None:
+        del directory
         self.failed[container_id] = (code, text)
         self._more.set()
 
@@ -47,6 +49,10 @@ class Heard:
 
     def on_lost(self, reason: str) -> None:
         self.lost.append(reason)
+        self._more.set()
+
+    def on_taken_over(self) -> None:
+        self.taken_over = True
         self._more.set()
 
     async def until(self, true: Callable[[], bool]) -> None:
@@ -60,15 +66,20 @@ class Heard:
         return self.statuses[container_id]
 
 
-@asynccontextmanager
-async def started() -> AsyncIterator[tuple[SupervisorLink, Heard]]:
+async def connected(directory: Path, timeout_s: float = 600.0) -> tuple[SupervisorLink, Heard]:
     heard = Heard()
-    link = SupervisorLink(heard, Turn(asyncio.get_running_loop()))
+    link = SupervisorLink(heard, Turn(asyncio.get_running_loop()), directory / "supervisor.sock", timeout_s)
     await link.start()
+    return link, heard
+
+
+@asynccontextmanager
+async def started(directory: Path) -> AsyncIterator[tuple[SupervisorLink, Heard]]:
+    link, heard = await connected(directory)
     try:
         yield link, heard
     finally:
-        await link.close()
+        await link.close(end=True)
 
 
 def spawn(link: SupervisorLink, name: str, directory: Path, line: str, *variables: str) -> None:
@@ -115,7 +126,7 @@ async def until_gone(pid: int) -> None:
 )
 def test_exit_status_and_signal_are_told_apart(tmp_path: Path, line: str, status: int) -> None:
     async def scenario() -> int:
-        async with started() as (link, heard):
+        async with started(tmp_path) as (link, heard):
             spawn(link, "c", tmp_path, line)
             return await heard.status("c")
 
@@ -124,7 +135,7 @@ def test_exit_status_and_signal_are_told_apart(tmp_path: Path, line: str, status
 
 def test_a_process_runs_in_its_directory_with_its_environment_and_its_output_in_files(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with started() as (link, heard):
+        async with started(tmp_path) as (link, heard):
             spawn(link, "c", tmp_path, "pwd; echo $A; cat; echo err >&2", "A=x=y z")
             await heard.status("c")
 
@@ -137,7 +148,7 @@ def test_output_is_appended_to_what_is_there(tmp_path: Path) -> None:
     (tmp_path / "stdout").write_text("before\n")
 
     async def scenario() -> None:
-        async with started() as (link, heard):
+        async with started(tmp_path) as (link, heard):
             spawn(link, "c", tmp_path, "echo after")
             await heard.status("c")
 
@@ -147,7 +158,7 @@ def test_output_is_appended_to_what_is_there(tmp_path: Path) -> None:
 
 def test_signals_that_the_supervisor_ignores_are_not_ignored_by_its_children(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with started() as (link, heard):
+        async with started(tmp_path) as (link, heard):
             link.spawn("c", str(tmp_path), ["grep", "SigIgn", "/proc/self/status"], "grep", [PATH])
             await heard.status("c")
 
@@ -157,7 +168,7 @@ def test_signals_that_the_supervisor_ignores_are_not_ignored_by_its_children(tmp
 
 def test_a_program_that_is_not_there_is_reported_with_its_errno(tmp_path: Path) -> None:
     async def scenario() -> tuple[int, str]:
-        async with started() as (link, heard):
+        async with started(tmp_path) as (link, heard):
             link.spawn("c", str(tmp_path), ["/no/such/program"], "x", [PATH])
             await heard.until(lambda: "c" in heard.failed)
             return heard.failed["c"]
@@ -173,7 +184,7 @@ def test_a_signal_reaches_the_whole_tree_double_forks_included(tmp_path: Path) -
     """
 
     async def scenario() -> int:
-        async with started() as (link, heard):
+        async with started(tmp_path) as (link, heard):
             daemon_pipe, child_pipe = Pipe(tmp_path, "daemon"), Pipe(tmp_path, "child")
             spawn(link, "c", tmp_path, line)
             daemon, child = await daemon_pipe.pid(), await child_pipe.pid()
@@ -194,7 +205,7 @@ def test_what_a_command_leaves_behind_is_gone_before_its_end_is_reported(tmp_pat
     """
 
     async def scenario() -> int:
-        async with started() as (link, heard):
+        async with started(tmp_path) as (link, heard):
             spawn(link, "c", tmp_path, line)
             status = await heard.status("c")
             assert supervisor.read_proc(int((tmp_path / "daemon").read_text())) is None
@@ -205,7 +216,7 @@ def test_what_a_command_leaves_behind_is_gone_before_its_end_is_reported(tmp_pat
 
 def test_one_containers_leftovers_do_not_cost_another_its_life(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with started() as (link, heard):
+        async with started(tmp_path) as (link, heard):
             pipe = Pipe(tmp_path, "daemon")
             spawn(link, "lives", tmp_path, "(setsid sh -c 'echo $$ > daemon; exec sleep 600' &) ; exec sleep 600")
             daemon = await pipe.pid()
@@ -219,7 +230,7 @@ def test_one_containers_leftovers_do_not_cost_another_its_life(tmp_path: Path) -
 
 def test_an_orphan_without_a_mark_dies_at_the_latest_with_the_last_container(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with started() as (link, heard):
+        async with started(tmp_path) as (link, heard):
             inner = "echo $$ > daemon; exec sleep 600"
             spawn(
                 link,
@@ -235,7 +246,7 @@ def test_an_orphan_without_a_mark_dies_at_the_latest_with_the_last_container(tmp
 
 def test_a_process_that_ignores_term_falls_to_kill(tmp_path: Path) -> None:
     async def scenario() -> int:
-        async with started() as (link, heard):
+        async with started(tmp_path) as (link, heard):
             pipe = Pipe(tmp_path, "up")
             spawn(link, "c", tmp_path, "trap '' TERM; echo $$ > up; while true; do sleep 0.05; done")
             await pipe.pid()
@@ -248,7 +259,7 @@ def test_a_process_that_ignores_term_falls_to_kill(tmp_path: Path) -> None:
 
 def test_a_large_batch_is_started_whole_and_signals_do_not_wait_for_it(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with started() as (link, heard):
+        async with started(tmp_path) as (link, heard):
             for number in range(100):
                 spawn(link, f"c-{number}", tmp_path, "exit 7")
             link.signal("c-99", signal.SIGTERM)
@@ -261,7 +272,7 @@ def test_a_large_batch_is_started_whole_and_signals_do_not_wait_for_it(tmp_path:
 
 def test_closing_the_socket_ends_every_container_and_the_supervisor(tmp_path: Path) -> None:
     async def scenario() -> tuple[int, int]:
-        async with started() as (link, heard):
+        async with started(tmp_path) as (link, heard):
             pipe = Pipe(tmp_path, "daemon")
             spawn(link, "c", tmp_path, "(setsid sh -c 'echo $$ > daemon; exec sleep 600' &) ; trap '' TERM; sleep 600")
             daemon = await pipe.pid()
@@ -277,7 +288,7 @@ def test_closing_the_socket_ends_every_container_and_the_supervisor(tmp_path: Pa
 
 def test_tasks_of_a_supervisor_that_was_killed_are_killed_too(tmp_path: Path) -> None:
     async def scenario() -> None:
-        async with started() as (link, heard):
+        async with started(tmp_path) as (link, heard):
             pipe = Pipe(tmp_path, "daemon")
             spawn(link, "c", tmp_path, "(setsid sh -c 'echo $$ > daemon; exec sleep 600' &) ; exec sleep 600")
             daemon = await pipe.pid()
@@ -293,7 +304,7 @@ def test_tasks_of_a_supervisor_that_was_killed_are_killed_too(tmp_path: Path) ->
 
 def test_the_supervisor_is_small_and_leads_its_own_session(tmp_path: Path) -> None:
     async def scenario() -> tuple[supervisor.Proc | None, int]:
-        async with started() as (link, heard):
+        async with started(tmp_path) as (link, heard):
             spawn(link, "c", tmp_path, "true")
             await heard.status("c")
             return supervisor.read_proc(link.pid), resident_bytes(link.pid)

@@ -1,18 +1,24 @@
-"""The native containerizer: a container is a process tree in its sandbox, held by the supervisor.
+"""The native containerizer: a container is a process tree in its sandbox, held by the supervisor, which outlives the agent.
 
 Rules: performs the core's container effects and answers each with its event; a sandbox that can't be made whole is removed, so that
-nothing starts in it. Another user is taken on by `setpriv`, only where it is not ours. A supervisor that died is replaced.
+nothing starts in it. Another user is taken on by `setpriv`, only where it is not ours. A supervisor that died is replaced; what is
+asked for meanwhile waits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import errno
+import functools
 import os
 from collections.abc import Callable
+from pathlib import Path
+
+import structlog
 
 from merismos.containers.sandbox import Sandboxes, find_user
-from merismos.containers.supervisor_link import SupervisorLink
+from merismos.containers.supervisor_link import SupervisorLink, kill_remains
+from merismos.containers.supervisor_socket import NAME
 from merismos.core.agent import effects, events
 from merismos.core.kernel import Event
 from merismos.shell.turn import Turn
@@ -26,29 +32,38 @@ _EXEC_ERRORS = frozenset(
 class NativeContainerizer:
     """Launches, signals and watches process trees."""
 
-    def __init__(self, post: Callable[[Event], None], sandboxes: Sandboxes, turn: Turn) -> None:
+    def __init__(
+        self, post: Callable[[Event], None], sandboxes: Sandboxes, turn: Turn, runtime_dir: Path, timeout_s: float
+    ) -> None:
         self._post = post
         self._sandboxes = sandboxes
         self._turn = turn
+        self._socket = runtime_dir / NAME
+        self._timeout_s = timeout_s
         self._supervisor: SupervisorLink | None = None
-        self._directories: dict[str, str] = {}
+        self._waiting: list[Callable[[], None]] = []
         self._restarting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Start the supervisor.
+        """Take over the supervisor that is there, or start one.
 
         Errors: OSError where no process can be started.
         """
-        supervisor = SupervisorLink(self, self._turn)
+        supervisor = SupervisorLink(self, self._turn, self._socket, self._timeout_s)
         await supervisor.start()
         self._supervisor = supervisor
 
-    async def close(self) -> None:
-        """End every container."""
+    def tell_held(self) -> None:
+        """Say what the supervisor held when we came."""
+        assert self._supervisor is not None, "start comes first"
+        self._post(events.ContainersRecovered(self._supervisor.holder, tuple(self._supervisor.held)))
+
+    async def close(self, *, end: bool) -> None:
+        """Let go of the containers; with `end`, end them."""
         if self._restarting is not None:
             self._restarting.cancel()
         if self._supervisor is not None:
-            await self._supervisor.close()
+            await self._supervisor.close(end=end)
 
     def create_sandbox(self, effect: effects.CreateSandbox) -> None:
         """Make a sandbox."""
@@ -62,7 +77,7 @@ class NativeContainerizer:
     def launch(self, effect: effects.LaunchContainer) -> None:
         """Start a process."""
         if self._supervisor is None:
-            self._post(events.ContainerLaunchFailed(effect.container_id, "the supervisor is being restarted"))
+            self._waiting.append(functools.partial(self.launch, effect))
             return
         arguments, argv0 = effect.arguments, effect.argv0
         try:
@@ -71,21 +86,29 @@ class NativeContainerizer:
             self._supervisor.spawn(effect.container_id, effect.directory, arguments, argv0, effect.environment)
         except (LookupError, ValueError) as error:
             self._post(events.ContainerLaunchFailed(effect.container_id, str(error)))
-        else:
-            self._directories[effect.container_id] = effect.directory
 
     def signal(self, effect: effects.SignalContainer) -> None:
         """Send a signal to every process of a container."""
-        if self._supervisor is not None:
+        if self._supervisor is None:
+            self._waiting.append(functools.partial(self.signal, effect))
+        else:
             self._supervisor.signal(effect.container_id, effect.signal)
+
+    def collect(self, effect: effects.CollectContainer) -> None:
+        """Forget an exit status that is written down."""
+        if self._supervisor is not None:
+            self._supervisor.collect(effect.container_id)
+
+    def kill_remains(self, effect: effects.KillRemains) -> None:
+        """Kill what a supervisor that is gone has left."""
+        kill_remains([container_id.encode() for container_id in effect.container_ids], [])
 
     def on_started(self, container_id: str, pid: int) -> None:
         """Pass it on."""
         self._post(events.ContainerLaunched(container_id, pid))
 
-    def on_failed(self, container_id: str, code: int, text: str) -> None:
+    def on_failed(self, container_id: str, code: int, text: str, directory: str) -> None:
         """Pass it on; a command that can't be executed says so in the task's stderr."""
-        directory = self._directories.pop(container_id, "")
         exec_failed = code in _EXEC_ERRORS and os.path.isdir(directory)  # noqa: PTH112 - one system call, no Path to build
         if exec_failed:
             with open(f"{directory}/stderr", "a", encoding="utf-8") as stderr:  # noqa: PTH123 - one system call, no Path to build
@@ -94,15 +117,17 @@ class NativeContainerizer:
 
     def on_exited(self, container_id: str, status: int) -> None:
         """Pass it on."""
-        self._directories.pop(container_id, None)
         self._post(events.ContainerExited(container_id, status))
 
     def on_lost(self, reason: str) -> None:
         """Start another supervisor, then say what was lost."""
         self._supervisor = None
-        self._directories.clear()
         self._post(events.ContainersLost(reason))
         self._turn.at_end(self._restart)
+
+    def on_taken_over(self) -> None:
+        """Pass it on."""
+        self._post(events.ContainersTakenOver())
 
     def _restart(self) -> None:
         self._restarting = asyncio.get_running_loop().create_task(self._start_again())
@@ -111,8 +136,13 @@ class NativeContainerizer:
         while self._supervisor is None:
             try:
                 await self.start()
-            except OSError:
+            except OSError as error:
+                structlog.get_logger().error("no supervisor can be started; trying again", why=str(error))
                 await asyncio.sleep(RESTART_S)
+        self.tell_held()
+        waiting, self._waiting = self._waiting, []
+        for work in waiting:
+            work()
 
 
 def needs_switch(user: str) -> bool:

@@ -1,8 +1,8 @@
-"""Sandboxes and the agent's checkpoint on disk, laid out as Mesos does.
+"""Sandboxes on disk, laid out as Mesos does.
 
-Shapes: `WORK/slaves/S/frameworks/F/executors/E/runs/C` with `runs/latest` a link to the newest run; `WORK/meta/slaves/S` with
-`slave.info` and `meta/slaves/latest`. Rules: a sandbox is its user's own, closed to others (0750); making one costs four
-system calls, since the directories above are made once.
+Shapes: `WORK/slaves/S/frameworks/F/executors/E/runs/C` with `runs/latest` a link to the newest run. Rules: a sandbox is its user's
+own, closed to others (0750); making one costs four system calls, since the directories above are made once; one that an earlier
+agent made for the same container is taken as it is.
 Errors: OSError where the disk says no.
 """
 
@@ -42,7 +42,7 @@ class Sandboxes:
             os.makedirs(executor, exist_ok=True)  # noqa: PTH103 - somebody removed the directories above
         _mkdir(runs)
         owner = None if user is None else find_user(user)
-        os.mkdir(directory, SANDBOX_MODE)  # noqa: PTH102 - one system call, no Path to build
+        _mkdir(directory, SANDBOX_MODE)
         if owner is not None:
             os.chown(directory, owner.pw_uid, owner.pw_gid)
         latest = f"{runs}/latest"
@@ -76,17 +76,6 @@ class Sandboxes:
                     found.append((str(run), max(now - run.stat().st_mtime, 0.0)))
         return found
 
-    def checkpoint_agent(self, agent_id: str, info: bytes) -> None:
-        """Write down the agent's id and info; renamed into place, so that a reader never sees half of it."""
-        slaves = Path(self.work_dir, "meta", "slaves")
-        directory = slaves / agent_id
-        directory.mkdir(parents=True, exist_ok=True)
-        replace_file(directory / "slave.info", info)
-        latest = slaves / "latest.new"
-        latest.unlink(missing_ok=True)
-        latest.symlink_to(directory)
-        latest.replace(slaves / "latest")
-
 
 def find_user(user: str) -> pwd.struct_passwd:
     """Return a user's entry.
@@ -100,13 +89,6 @@ def find_user(user: str) -> pwd.struct_passwd:
         raise LookupError(f"user '{user}' does not exist on this agent; {what}") from error
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    new = path.with_name(path.name + ".new")
-    new.write_bytes(data)
-    new.replace(path)
-
-
-def _mkdir(directory: str) -> None:
+def _mkdir(directory: str, mode: int = 0o755) -> None:
     with contextlib.suppress(FileExistsError):
-        os.mkdir(directory, 0o755)  # noqa: PTH102 - one system call, no Path to build
+        os.mkdir(directory, mode)  # noqa: PTH102 - one system call, no Path to build

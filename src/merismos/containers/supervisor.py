@@ -1,11 +1,14 @@
 """The parent of every task on an agent: spawns, signals whole trees, reaps and reports.
 
-Run as a script (`python -I -S supervisor.py`) with the agent's socket as file descriptor 0, in its own session.
+Run as a script (`python -I -S supervisor.py SECONDS PATH`) with a listening socket, bound to PATH, as file descriptor 0, in its own
+session. One agent at a time is served: the one that connected last; an earlier one is told so and cut off, and what it said and
+wasn't read yet counts no more. Each is told first what is held. Without an agent all goes on: exit statuses are kept until an
+agent has collected them. It ends with its last container, and everything with it after SECONDS without an agent.
 Rules: standard library only and few imports, so that it starts in about 20 ms and a fork of it stays cheap; one thread, so
 that `chdir` before `posix_spawn` gives the child its directory without a shell in between; no decisions: the agent's core
 says what to start and which signal to send when. Each container leads its own session, its id is in its environment, and
 the supervisor is a child subreaper: double forks come home and are ended with their container.
-An exit is reported once nothing of the container is left. When the agent's socket closes, everything ends.
+An exit is reported once nothing of the container is left.
 Frames: a 4-byte big-endian length, a kind byte, fields joined by NUL (no argument, path or variable can hold a NUL).
 """
 
@@ -16,6 +19,7 @@ import errno
 import os
 import select
 import signal
+import socket
 import struct
 import sys
 import time
@@ -27,8 +31,14 @@ if TYPE_CHECKING:
 
 SPAWN = b"S"  # container id, directory, stdout, stderr, number of what follows up to K=V, program, argv ..., K=V ...
 SIGNAL = b"K"  # container id, signal number
+COLLECT = b"C"  # container id: its exit status is written down elsewhere
+END = b"E"  # end everything
+HELLO = b"H"  # who this is, anew with each process; its pid
+HELD = b"R"  # container id, pid (0: not started yet), wait status (empty: it runs), last signal sent (0: none)
+READY = b"Y"  # all that is held has been named
+FENCED = b"O"  # another agent has connected
 STARTED = b"P"  # container id, pid
-FAILED = b"F"  # container id, errno, text
+FAILED = b"F"  # container id, errno, text, directory
 EXITED = b"X"  # container id, wait status
 MARKER = b"MERISMOS_CONTAINER_ID"
 
@@ -38,6 +48,8 @@ _SPAWNS_A_TURN = 8
 _CLOSING_S_MAX = 2.0
 _CLOSING_POLL_MS = 5
 _END_S_MAX = 5.0
+_FIRST_S_MAX = 10.0
+_NONE = -1
 _READ_BYTES = 1 << 18
 _CAN_PEEK = hasattr(os, "waitid")
 
@@ -85,11 +97,12 @@ class FrameReader:
 class Container:
     """One spawned process, the leader of its session, and what is known of its descendants."""
 
-    __slots__ = ("closing_until", "container_id", "pid", "status")
+    __slots__ = ("closing_until", "container_id", "pid", "signal", "status")
 
     def __init__(self, container_id: bytes, pid: int) -> None:
         self.container_id = container_id
         self.pid = pid
+        self.signal = 0
         self.status: int | None = None
         self.closing_until = 0.0
 
@@ -170,11 +183,17 @@ def signal_group(pid: int, number: int) -> bool:
 
 
 class Supervisor:
-    """The whole state: containers by id and pid, orphans that came home, requests that wait, replies that go out."""
+    """The whole state: containers by id and pid, statuses to collect, orphans that came home, requests that wait, replies."""
 
-    def __init__(self, socket_fd: int) -> None:
-        self.socket_fd = socket_fd
+    def __init__(self, listener: socket.socket, timeout_s: float) -> None:
+        self.listener = listener
+        self.timeout_s = timeout_s
+        self.holder = os.urandom(16).hex().encode()
+        self.agent = _NONE
+        self.alone_until = time.monotonic() + _FIRST_S_MAX
+        self.unsent = b""
         self.reader = FrameReader()
+        self.ended: dict[bytes, Container] = {}
         self.by_id: dict[bytes, Container] = {}
         self.by_pid: dict[int, Container] = {}
         self.owner_of: dict[int, bytes] = {}
@@ -190,6 +209,10 @@ class Supervisor:
             self.waiting.append(fields)
         elif kind == SIGNAL:
             self.signal_container(fields[0], int(fields[1]))
+        elif kind == COLLECT:
+            self.ended.pop(fields[0], None)
+        elif kind == END:
+            self.ending = True
 
     def spawn(self, fields: list[bytes]) -> None:
         """Start one container and reply with its pid, or with why not."""
@@ -216,7 +239,7 @@ class Supervisor:
         except (OSError, ValueError) as error:
             code = getattr(error, "errno", None) or errno.EINVAL
             text = getattr(error, "strerror", None) or str(error)
-            self.out.append(encode_reply(FAILED, container_id, b"%d" % code, text.encode()))
+            self.out.append(encode_reply(FAILED, container_id, b"%d" % code, text.encode(), directory))
             return
         container = Container(container_id, pid)
         self.by_id[container_id] = container
@@ -231,6 +254,7 @@ class Supervisor:
             return
         if container.status is not None:
             return
+        container.signal = number
         members = self.members_of(container)
         for pid in members:
             self.owner_of[pid] = container_id
@@ -244,7 +268,7 @@ class Supervisor:
             if fields[0] == container_id:
                 self.waiting.remove(fields)
                 text = b"ended before it started"
-                self.out.append(encode_reply(FAILED, container_id, b"%d" % errno.ECANCELED, text))
+                self.out.append(encode_reply(FAILED, container_id, b"%d" % errno.ECANCELED, text, fields[1]))
                 return
 
     def members_of(self, container: Container) -> list[int]:
@@ -328,10 +352,11 @@ class Supervisor:
             signal_pid(pid, signal.SIGKILL)
 
     def report(self, container: Container) -> None:
-        """Report a container's end and forget it."""
+        """Report a container's end; its status is kept until it is collected."""
         del self.closing[container.container_id]
         del self.by_id[container.container_id]
         del self.by_pid[container.pid]
+        self.ended[container.container_id] = container
         self.out.append(encode_reply(EXITED, container.container_id, b"%d" % (container.status or 0)))
 
     def read_orphans(self) -> list[int]:
@@ -349,14 +374,65 @@ class Supervisor:
         return [pid for pid in map(int, b"".join(pieces).split()) if pid not in by_pid]
 
     def flush(self) -> None:
-        """Write the replies in one go; a closed socket means that the agent is gone."""
-        data = b"".join(self.out)
+        """Write what the agent takes; an agent that doesn't read never stops anything."""
+        if self.agent == _NONE:
+            self.out.clear()
+            return
+        data = self.unsent + b"".join(self.out)
         self.out.clear()
         try:
             while data:
-                data = data[os.write(self.socket_fd, data) :]
+                data = data[os.write(self.agent, data) :]
+        except BlockingIOError:
+            pass
         except OSError:
-            self.ending = True
+            self.let_go()
+            return
+        self.unsent = data
+
+    def accept(self) -> None:
+        """Serve a new agent; fence the one before."""
+        try:
+            connection, _ = self.listener.accept()
+        except OSError:
+            return
+        if self.agent != _NONE:
+            self.out.append(encode_reply(FENCED, b""))
+            self.flush()
+            self.let_go()
+        connection.setblocking(False)
+        self.agent = connection.detach()
+        self.reader = FrameReader()
+        self.out = [encode_reply(HELLO, self.holder, b"%d" % os.getpid())]
+        for container in (*self.by_id.values(), *self.ended.values()):
+            status = b"" if container.container_id not in self.ended else b"%d" % (container.status or 0)
+            fields = (container.container_id, b"%d" % container.pid, status, b"%d" % container.signal)
+            self.out.append(encode_reply(HELD, *fields))
+        for request in self.waiting:
+            self.out.append(encode_reply(HELD, request[0], b"0", b"", b"0"))
+        self.out.append(encode_reply(READY, b""))
+
+    def let_go(self) -> None:
+        """Go on without an agent."""
+        os.close(self.agent)
+        self.agent = _NONE
+        self.alone_until = 0.0 if self.is_idle() else time.monotonic() + self.timeout_s
+        self.unsent = b""
+        self.out.clear()
+
+    def is_idle(self) -> bool:
+        """Say whether nothing is held for anybody."""
+        return not (self.by_id or self.waiting or self.ended)
+
+    def patience_ms(self) -> int | None:
+        """Return how long to wait for something to happen; None for ever."""
+        if self.waiting:
+            return 0
+        if self.closing:
+            return _CLOSING_POLL_MS
+        if self.agent != _NONE:
+            return None
+        return max(0, int((self.alone_until - time.monotonic()) * 1000) + 1)
 
     def end(self) -> None:
         """End every container and all its descendants, for at most five seconds."""
@@ -374,32 +450,39 @@ class Supervisor:
             time.sleep(_CLOSING_POLL_MS / 1000)
 
     def run(self, wake_fd: int) -> None:
-        """Serve until the agent's socket closes or a SIGTERM comes."""
-        poll = select.poll()
-        poll.register(self.socket_fd, select.POLLIN)
-        poll.register(wake_fd, select.POLLIN)
+        """Serve until nothing is left to do without an agent, or until the end is asked for."""
         while not self.ending:
-            timeout = 0 if self.waiting else _CLOSING_POLL_MS if self.closing else None
-            for fd, _ in poll.poll(timeout):
-                if fd == self.socket_fd:
-                    self.receive()
-                else:
-                    os.read(wake_fd, 4096)
+            poll = select.poll()
+            poll.register(self.listener, select.POLLIN)
+            poll.register(wake_fd, select.POLLIN)
+            if self.agent != _NONE:
+                poll.register(self.agent, select.POLLIN | (select.POLLOUT if self.unsent else 0))
+            ready = [fd for fd, _ in poll.poll(self.patience_ms())]
+            if wake_fd in ready:
+                os.read(wake_fd, 4096)
+            if self.agent in ready:
+                self.receive()
+            if self.listener.fileno() in ready:
+                self.accept()
             for _ in range(min(len(self.waiting), _SPAWNS_A_TURN)):
                 self.spawn(self.waiting.popleft())
             self.reap()
-            if self.out:
+            if self.out or self.unsent:
                 self.flush()
+            if self.agent == _NONE and time.monotonic() >= self.alone_until:
+                self.ending = True
         self.end()
 
     def receive(self) -> None:
         """Read what the agent sent."""
         try:
-            data = os.read(self.socket_fd, _READ_BYTES)
+            data = os.read(self.agent, _READ_BYTES)
+        except BlockingIOError:
+            return
         except OSError:
             data = b""
         if not data:
-            self.ending = True
+            self.let_go()
         for kind, fields in self.reader.feed(data):
             self.on_frame(kind, fields)
 
@@ -430,13 +513,16 @@ def become_subreaper() -> bool:
 
 
 def main() -> None:
-    """Serve the socket at file descriptor 0."""
-    socket_fd = os.dup(0)
+    """Serve the agents that come to the socket at file descriptor 0."""
+    timeout_s, path = float(sys.argv[1]), sys.argv[2]
+    listener = socket.socket(fileno=os.dup(0))
+    listener.setblocking(False)
+    own = os.stat(path).st_ino  # noqa: PTH116 - no pathlib here
     os.dup2(os.open(os.devnull, os.O_RDWR), 0, inheritable=False)
     become_subreaper()
     wake_read, wake_write = os.pipe()
     os.set_blocking(wake_write, False)
-    supervisor = Supervisor(socket_fd)
+    supervisor = Supervisor(listener, timeout_s)
 
     def on_signal(number: int, _frame: object) -> None:
         supervisor.ending = supervisor.ending or number == signal.SIGTERM
@@ -447,6 +533,11 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     supervisor.run(wake_read)
+    try:
+        if os.stat(path).st_ino == own:  # noqa: PTH116 - no pathlib here
+            os.unlink(path)  # noqa: PTH108 - no pathlib here
+    except OSError:
+        return
 
 
 if __name__ == "__main__":

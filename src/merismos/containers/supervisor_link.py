@@ -1,7 +1,8 @@
-"""The agent's end of the supervisor's socket: starts the supervisor, sends requests, hands its replies on.
+"""The agent's end of the supervisor's socket: finds or starts the supervisor, sends requests, hands its replies on.
 
 Rules: all requests of a loop turn leave in one write. When the supervisor dies, its tasks are orphans without a parent that
 knows them: they are killed, found by their session and the mark in their environment, before anyone hears of the loss.
+An agent that another one has taken over from touches nothing any more.
 """
 
 from __future__ import annotations
@@ -9,16 +10,19 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
-import sys
+import time
 from pathlib import Path
 from typing import Protocol, cast
 
-from merismos.containers import supervisor
+from merismos.containers import supervisor, supervisor_socket
+from merismos.core.agent.events import HeldContainer
 from merismos.shell.turn import Turn
 
-_SCRIPT = Path(supervisor.__file__)
-_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+ANSWER_S_MAX = 20.0
+END_S_MAX = 10.0
+_ATTEMPTS = 5
+_ROUNDS = 4
+_ROUND_S = 0.01
 
 
 class ContainerEars(Protocol):
@@ -28,8 +32,8 @@ class ContainerEars(Protocol):
         """A process runs."""
         ...
 
-    def on_failed(self, container_id: str, code: int, text: str) -> None:
-        """A process could not be started; `code` is the errno."""
+    def on_failed(self, container_id: str, code: int, text: str, directory: str) -> None:
+        """A process could not be started in `directory`; `code` is the errno."""
         ...
 
     def on_exited(self, container_id: str, status: int) -> None:
@@ -40,37 +44,59 @@ class ContainerEars(Protocol):
         """The supervisor died, and every container with it."""
         ...
 
+    def on_taken_over(self) -> None:
+        """Another agent has the supervisor now."""
+        ...
+
 
 class SupervisorLink(asyncio.Protocol):
-    """One supervisor process and the socket to it."""
+    """The supervisor's process, and the socket to it at `path`.
 
-    def __init__(self, ears: ContainerEars, turn: Turn) -> None:
+    Shapes: `holder` names the supervisor's process, `held` is what it had when we came.
+    """
+
+    def __init__(self, ears: ContainerEars, turn: Turn, path: Path, timeout_s: float) -> None:
         self.pid = 0
+        self.holder = ""
+        self.held: list[HeldContainer] = []
         self._ears = ears
         self._turn = turn
+        self._path = path
+        self._timeout_s = timeout_s
         self._reader = supervisor.FrameReader()
         self._transport: asyncio.Transport | None = None
         self._batch: list[bytes] = []
         self._pids: dict[bytes, int] = {}
+        self._ours = 0
         self._closing = False
+        self._ending = False
+        self._fenced = False
+        self._ready: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def start(self) -> None:
-        """Start the supervisor.
+        """Take over the supervisor that is there, or start one; `held` is known then.
 
-        Errors: OSError where the process or the socket can't be had.
+        Errors: OSError where the process or the socket can't be had, or nobody answers at it.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            self.pid = os.posix_spawn(  # noqa: ASYNC221 - takes under a millisecond
-                sys.executable,
-                [sys.executable, "-I", "-S", str(_SCRIPT)],
-                _ENVIRONMENT,
-                file_actions=[(os.POSIX_SPAWN_DUP2, theirs.fileno(), 0)],
-                setsid=True,
-            )
-        ours.setblocking(False)
-        await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=ours)
+        for _ in range(_ATTEMPTS):
+            connection = supervisor_socket.connect(self._path)
+            if connection is None:
+                self._ours = supervisor_socket.start(self._path, self._timeout_s)
+                connection = supervisor_socket.connect(self._path)
+                if connection is None:
+                    continue
+            connection.setblocking(False)
+            self._ready = asyncio.get_running_loop().create_future()
+            await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=connection)
+            try:
+                async with asyncio.timeout(ANSWER_S_MAX):
+                    if await self._ready:
+                        return
+            except TimeoutError as error:
+                text = f"the supervisor at {self._path} does not answer; if it is stopped, let it go on or kill it"
+                raise OSError(text) from error
+        raise OSError(f"no supervisor stays at {self._path}; look for what ends processes there")
 
     def spawn(
         self, container_id: str, directory: str, arguments: list[str], argv0: str, environment: list[str]
@@ -96,12 +122,23 @@ class SupervisorLink(asyncio.Protocol):
         """Send a signal to every process of a container."""
         self._send(supervisor.SIGNAL, [container_id, str(number)])
 
-    async def close(self) -> None:
-        """End the supervisor and every container it still has."""
-        self._closing = True
-        if self._transport is not None:
-            self._flush()
-            self._transport.write_eof()
+    def collect(self, container_id: str) -> None:
+        """Let the supervisor forget the exit status of a container."""
+        self._send(supervisor.COLLECT, [container_id])
+
+    async def close(self, *, end: bool) -> None:
+        """Let go of the supervisor; with `end` it ends every container that it still has, and itself."""
+        self._closing, self._ending = True, end
+        if self._transport is None:
+            return
+        if end:
+            self._send(supervisor.END, [""])
+        self._flush()
+        if end:
+            async with asyncio.timeout(END_S_MAX):
+                await asyncio.shield(self._gone)
+        else:
+            self._transport.close()
             await self._gone
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -120,29 +157,56 @@ class SupervisorLink(asyncio.Protocol):
                 self._pids.pop(fields[0], None)
                 ears.on_exited(container_id, int(fields[1]))
             elif kind == supervisor.FAILED:
-                ears.on_failed(container_id, int(fields[1]), fields[2].decode())
+                ears.on_failed(container_id, int(fields[1]), fields[2].decode(), os.fsdecode(fields[3]))
+            else:
+                self._greet(kind, fields)
+
+    def _greet(self, kind: bytes, fields: list[bytes]) -> None:
+        if kind == supervisor.HELLO:
+            self.holder = fields[0].decode()
+            self.pid = int(fields[1])
+        elif kind == supervisor.HELD:
+            status = int(fields[2]) if fields[2] else None
+            self.held.append(HeldContainer(fields[0].decode(), int(fields[1]), status, int(fields[3])))
+            if status is None and fields[1] != b"0":
+                self._pids[fields[0]] = int(fields[1])
+        elif kind == supervisor.READY:
+            self._ready.set_result(True)
+        elif kind == supervisor.FENCED:
+            self._fenced = True
+            self._ears.on_taken_over()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Collect the supervisor; kill what it left behind."""
         self._transport = None
-        _, status = os.waitpid(self.pid, 0)
+        if not self._ready.done():
+            self.held.clear()
+            self._reader = supervisor.FrameReader()
+            self._reap()
+            self._ready.set_result(False)
+            return
+        how = ""
+        if not self._fenced and not self._closing:
+            how = self._reap()
+            self._kill_orphans()
+            self._pids.clear()
+        elif self._ending:
+            self._reap()
         if not self._gone.done():
             self._gone.set_result(None)
-        if self._closing:
-            return
-        self._kill_orphans()
-        self._pids.clear()
-        how = f"signal {status & 0x7F}" if status & 0x7F else f"status {status >> 8}"
-        self._ears.on_lost(f"the supervisor of this agent's tasks ended with {how}" + (f" ({exc})" if exc else ""))
+        if how:
+            self._ears.on_lost(f"the supervisor of this agent's tasks ended{how}" + (f" ({exc})" if exc else ""))
+
+    def _reap(self) -> str:
+        """Collect the supervisor where it is our child; return how it ended."""
+        if not self._ours:
+            return " (started by an earlier agent, so nobody knows how)"
+        _, status = os.waitpid(self._ours, 0)
+        self._ours = 0
+        return f" with signal {status & 0x7F}" if status & 0x7F else f" with status {status >> 8}"
 
     def _kill_orphans(self) -> None:
-        sessions = set(self._pids.values())
-        own = os.getpid()
-        for row in supervisor.read_procs():
-            if row.pid == own:
-                continue
-            if row.session in sessions or supervisor.container_id_of(row.pid) in self._pids:
-                supervisor.signal_pid(row.pid, signal.SIGKILL)
+        kill_remains(list(self._pids), list(self._pids.values()))
 
     def _send(self, kind: bytes, fields: list[str]) -> None:
         frame = supervisor.encode_frame(kind, "\0".join(fields).encode("utf-8", "surrogateescape"), len(fields))
@@ -154,3 +218,19 @@ class SupervisorLink(asyncio.Protocol):
         batch, self._batch = self._batch, []
         if self._transport is not None and batch:
             self._transport.write(b"".join(batch))
+
+
+def kill_remains(container_ids: list[bytes], leaders: list[int]) -> None:
+    """Kill every process that bears the mark of one of these containers, or is in a session that one of them led.
+
+    Looked for more than once: a process has no environment for the moment in which it becomes another program.
+    """
+    wanted = dict.fromkeys(container_ids)
+    sessions = dict.fromkeys(leaders)
+    own = os.getpid()
+    for again in range(_ROUNDS):
+        if again:
+            time.sleep(_ROUND_S)
+        for row in supervisor.read_procs():
+            if row.pid != own and (row.session in sessions or supervisor.container_id_of(row.pid) in wanted):
+                supervisor.signal_pid(row.pid, signal.SIGKILL)

@@ -130,9 +130,37 @@ class StatusUpdates:
         """Return when the next update is to be sent again."""
         return self._deadlines.next()
 
+    def restore(self, update: UpdateStatus) -> None:
+        """Put an update of an earlier agent on its stream; nothing is sent before the link is up."""
+        stream = self._streams.setdefault((update.framework_id, update.task_id), _Stream())
+        stream.updates.append(update)
+        stream.latest_state = update.state
+
+    def take_off(self, framework_id: str, task_id: str, uuid: bytes) -> None:
+        """Take an update of an earlier agent off its stream: it was acknowledged then.
+
+        Errors: LookupError where it isn't the first there.
+        """
+        key = (framework_id, task_id)
+        stream = self._streams[key]
+        if stream.updates[0].uuid != uuid:
+            raise LookupError("an acknowledgement without its update")
+        stream.updates.popleft()
+        if not stream.updates:
+            del self._streams[key]
+
+    def clear(self) -> None:
+        """Owe nothing any more."""
+        self._streams.clear()
+        self._deadlines = Deadlines()
+
+    def keys_of(self, framework_id: str) -> list[StreamKey]:
+        """Return the streams of a framework."""
+        return [key for key in self._streams if key[0] == framework_id]
+
     def drop_framework(self, framework_id: str) -> None:
         """Forget what is owed to a framework that is gone."""
-        for key in [key for key in self._streams if key[0] == framework_id]:
+        for key in self.keys_of(framework_id):
             del self._streams[key]
             self._deadlines.cancel(key)
 

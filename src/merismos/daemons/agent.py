@@ -20,6 +20,7 @@ from merismos.adapters.agent_http.executor import ExecutorEndpoint
 from merismos.adapters.agent_http.executor_tokens import VARIABLE, Claims, ExecutorTokens
 from merismos.adapters.agent_http.server import AgentHttp
 from merismos.adapters.linux import detection
+from merismos.adapters.storage.checkpoint_log import CheckpointLog
 from merismos.containers.fetcher import Fetcher
 from merismos.containers.native import NativeContainerizer
 from merismos.containers.sandbox import Sandboxes
@@ -31,6 +32,7 @@ from merismos.daemons import process
 from merismos.daemons.agent_link import AgentLinks
 from merismos.daemons.agent_settings import EFFECTIVE, build_settings, parse_work_dir
 from merismos.daemons.coordination import check_detection, detector_of
+from merismos.ports.checkpoints import CheckpointError
 from merismos.shell import flag_tables
 from merismos.shell.driver import Driver, Performer
 from merismos.shell.flags import FlagError, Flags, parse, usage
@@ -39,6 +41,8 @@ from merismos.shell.turn import Turn
 
 _LEVELS = {"info": INFO, "notice": INFO, "warning": WARNING, "err": ERROR}
 _CLOCK_S = 60.0
+# as in Mesos: a stopped agent leaves its tasks to the next one, an agent that is shut down ends them
+STOPS = {signal.SIGTERM: True, signal.SIGINT: True, signal.SIGUSR1: False}
 EVERY_ADDRESS = "0.0.0.0"  # noqa: S104 - Mesos' default; --ip chooses one
 
 
@@ -61,7 +65,16 @@ class AgentProcess:
         self.sandboxes = Sandboxes(settings.work_dir)
         self.links = AgentLinks(self.post, turn)
         self.detector = detector_of(flags)
-        self.containers = NativeContainerizer(self.post, self.sandboxes, turn)
+        meta = Path(settings.work_dir, "meta")
+        self.containers = NativeContainerizer(
+            self.post,
+            self.sandboxes,
+            turn,
+            runtime_dir=Path(flags.text("runtime_dir") or meta),
+            timeout_s=flags.seconds("recovery_timeout"),
+        )
+        self.checkpoints = CheckpointLog(meta, turn, self._on_written, self._on_stalled)
+        self.keeps_tasks = True
         self.fetcher = Fetcher(
             self.post,
             stall_timeout_s=flags.seconds("fetcher_stall_timeout"),
@@ -86,8 +99,12 @@ class AgentProcess:
             effects.AbortFetch: self.fetcher.abort,
             effects.LaunchContainer: self._launch,
             effects.SignalContainer: self.containers.signal,
+            effects.CollectContainer: self.containers.collect,
+            effects.KillRemains: self.containers.kill_remains,
             effects.RemoveSandbox: self._remove_sandbox,
-            effects.CheckpointAgent: self._checkpoint_agent,
+            effects.OpenCheckpoints: lambda effect: self.checkpoints.open(effect.agent_id),
+            effects.Checkpoint: self._checkpoint,
+            effects.ForgetAgent: lambda _: self.checkpoints.forget(),
             effects.AnswerExecutor: self.executors.answer,
             effects.OpenExecutorStream: self.executors.open_stream,
             effects.SendExecutorEvent: self.executors.send,
@@ -99,26 +116,59 @@ class AgentProcess:
     async def run(self, listener: socket.socket) -> int:
         """Serve until the core says Exit; return the exit code."""
         loop = asyncio.get_running_loop()
-        await self.containers.start()
-        await self.http.start(listener)
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.post, events.StopRequested(signal.Signals(number).name))
-        self.post(
-            events.Started(secrets.randbits(64), time.time() - time.monotonic(), tuple(self.sandboxes.find_old()))
-        )
-        self.detector.start(self.links.on_leader)
-        watches = [loop.create_task(self._follow_clock()), loop.create_task(self._watch_disk())]
+        watches = []
         try:
+            await self._recover()
+            if not self.ended.done():
+                await self.http.start(listener)
+                for number, keep_tasks in STOPS.items():
+                    stop = events.StopRequested(signal.Signals(number).name, keep_tasks)
+                    loop.add_signal_handler(number, self.post, stop)
+                self.detector.start(self.links.on_leader)
+                watches = [loop.create_task(self._follow_clock()), loop.create_task(self._watch_disk())]
             return await self.ended
         finally:
             for watch in watches:
                 watch.cancel()
             await self.detector.close()
             self.links.end()
-            await self.containers.close()
+            await self.containers.close(end=not self.keeps_tasks)
             await self.fetcher.close()
             await self.http.close()
             self.driver.close()
+            await self.checkpoints.close()
+
+    async def _recover(self) -> None:
+        """Take the containers over, so that no earlier agent touches them, then read what it wrote down.
+
+        Errors: CheckpointError, OSError.
+        """
+        await self.containers.start()
+        entries, damage = self.checkpoints.load()
+        wall_offset_s = time.time() - time.monotonic()
+        started = events.Started(
+            secrets.randbits(64),
+            wall_offset_s,
+            tuple(self.sandboxes.find_old()),
+            tuple(entries.items()),
+            tuple(damage),
+            detection.boot_id(),
+        )
+        self.post(started)
+        self.containers.tell_held()
+
+    def _checkpoint(self, effect: effects.Checkpoint) -> None:
+        self.checkpoints.write(effect.sequence, effect.changes, durable=effect.durable)
+
+    def _on_written(self, sequence: int) -> None:
+        self.post(events.Checkpointed(sequence))
+
+    def _on_stalled(self, why: str | None) -> None:
+        if why is None:
+            self.log.info("checkpoints are written again")
+        else:
+            what = "tasks go on, but nothing new starts and no update leaves until they can; make room on that disk"
+            self.log.error("checkpoints can't be written", why=why, what=what)
 
     async def _follow_clock(self) -> None:
         while True:
@@ -141,14 +191,9 @@ class AgentProcess:
     def _remove_sandbox(self, effect: effects.RemoveSandbox) -> None:
         asyncio.get_running_loop().run_in_executor(None, self.sandboxes.remove, effect.directory)
 
-    def _checkpoint_agent(self, effect: effects.CheckpointAgent) -> None:
-        try:
-            self.sandboxes.checkpoint_agent(effect.agent_id, effect.info)
-        except OSError as error:
-            self.log.warning("the agent's id can't be written down", error=str(error))
-
     def _exit(self, effect: effects.Exit) -> None:
         if not self.ended.done():
+            self.keeps_tasks = effect.at_once
             self.log.info("exiting", reason=effect.reason)
             self.ended.set_result(effect.code)
 
@@ -235,7 +280,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parse_work_dir(flags)
         configure_log(flags)
         return process.run(serve(flags))
-    except (FlagError, OSError) as error:
+    except (FlagError, CheckpointError, OSError) as error:
         sys.stderr.write(f"mesos-agent: {error}\n")
         return process.EXIT_USAGE if isinstance(error, FlagError) else 1
 

@@ -50,9 +50,13 @@ EFFECTIVE = frozenset(
         "port",
         "port_file",
         "quiet",
+        "reconfiguration_policy",
+        "recover",
         "recovery_timeout",
         "registration_backoff_factor",
         "resources",
+        "runtime_dir",
+        "strict",
         "switch_user",
         "version",
         "work_dir",
@@ -111,7 +115,18 @@ def build_settings(flags: Flags, hostname: str, ip: str, port: int) -> AgentSett
         executor_registration_timeout_s=flags.seconds("executor_registration_timeout"),
         executor_registration_timeout_text=format_duration(flags.seconds("executor_registration_timeout")),
         completed_executors_max=flags.whole("max_completed_executors_per_framework"),
+        strict=flags.on("strict"),
+        cleanup=chosen(flags, "recover", ("reconnect", "cleanup")) == "cleanup",
+        additive=chosen(flags, "reconfiguration_policy", ("equal", "additive")) == "additive",
     )
+
+
+def chosen(flags: Flags, name: str, known: tuple[str, ...]) -> str:
+    """Return the value of a flag that takes one of a few words."""
+    value = flags.text(name) or known[0]
+    if value not in known:
+        raise FlagError(f"--{name}={value} is not known; give {' or '.join(known)}")
+    return value
 
 
 def executor_environment(flags: Flags) -> list[str]:

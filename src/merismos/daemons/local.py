@@ -107,7 +107,8 @@ class LocalMachines:
 
     async def close(self) -> None:
         """End every process, the agents first."""
-        await asyncio.gather(*(child.stop(_AGENT_STOP_S_MAX) for child in self._children[1:]))
+        # SIGTERM would leave an agent's tasks to its next start
+        await asyncio.gather(*(child.stop(_AGENT_STOP_S_MAX, signal.SIGUSR1) for child in self._children[1:]))
         for master in self._children[:1]:
             await master.stop(_MASTER_STOP_S_MAX)
 

@@ -79,12 +79,12 @@ class Child:
         assert self._process is not None, f"{self.name} was never started"
         return await self._process.wait()
 
-    async def stop(self, patience_s: float) -> None:
+    async def stop(self, patience_s: float, politely: signal.Signals = signal.SIGTERM) -> None:
         """End it: politely, and after a while by force."""
         process = self._process
         if process is None or process.returncode is not None:
             return
-        for number in (signal.SIGTERM, signal.SIGKILL):
+        for number in (politely, signal.SIGKILL):
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(number)
             with contextlib.suppress(TimeoutError):

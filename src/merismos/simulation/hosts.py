@@ -192,6 +192,8 @@ class AgentHost:
                     self._open(effect.link)
                 case effects.CloseLink():
                     self.wires[effect.link].close_at_agent()
+                case effects.Checkpoint():
+                    self.handle(events.Checkpointed(effect.sequence))
                 case effects.Exit():
                     self.world.note(self.name, effect, effect.reason.encode())
                     self.crash(self.world.dice.uniform(0.1, 30.0))

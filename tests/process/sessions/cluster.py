@@ -31,7 +31,9 @@ def _left_out(flags: Sequence[str], defaults: Sequence[str]) -> list[str]:
 
 
 class Daemon:
-    """One process of ours."""
+    """One process of ours; `ends_by` lets it end all that it runs."""
+
+    ends_by = signal.SIGTERM
 
     def __init__(self, module: str, work_dir: Path, flags: Sequence[str]) -> None:
         work_dir.mkdir(parents=True, exist_ok=True)
@@ -58,13 +60,13 @@ class Daemon:
     def thaw(self) -> None:
         self.process.send_signal(signal.SIGCONT)
 
-    def begin_to_stop(self, number: signal.Signals = signal.SIGTERM) -> None:
+    def begin_to_stop(self, number: signal.Signals | None = None) -> None:
         if self.process.poll() is None and not self.is_stopping:
             self.is_stopping = True
             self.thaw()
-            self.process.send_signal(number)
+            self.process.send_signal(number or self.ends_by)
 
-    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+    def stop(self, number: signal.Signals | None = None) -> int:
         """End the process; return its exit code."""
         self.begin_to_stop(number)
         try:
@@ -97,6 +99,8 @@ class Master(Daemon):
 
 class Agent(Daemon):
     """An agent that looks for its master."""
+
+    ends_by = signal.SIGUSR1
 
     def __init__(self, work_dir: Path, master: Master, *flags: str) -> None:
         defaults = [RESOURCES, ATTRIBUTES, "--registration_backoff_factor=20ms"]

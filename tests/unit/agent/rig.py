@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from typing import Any, TypeVar
 
 from merismos.core.agent import effects, events
@@ -46,6 +47,7 @@ class Rig:
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - any of AgentSettings
         self.now = 100.0
         self.done: list[Effect] = []
+        self.checkpoints: list[effects.Checkpoint] = []
         self.machine = AgentMachine(
             AgentSettings(
                 info=mesos.AgentInfo(hostname="host", port=5051),
@@ -73,7 +75,15 @@ class Rig:
         return self.machine.state
 
     def handle(self, event: Event) -> None:
-        self.done += self.machine.handle(event, self.now)
+        """Let the machine take an event, on a disk that writes at once."""
+        waiting = deque(self.machine.handle(event, self.now))
+        while waiting:
+            effect = waiting.popleft()
+            if isinstance(effect, effects.Checkpoint):
+                self.checkpoints.append(effect)
+                waiting.extend(self.machine.handle(events.Checkpointed(effect.sequence), self.now))
+            else:
+                self.done.append(effect)
 
     def open_link(self, epoch: int = 1) -> None:
         self.handle(events.LinkOpened(self.last(effects.OpenLink).link, epoch, f"master-{epoch}"))

@@ -24,7 +24,7 @@ def test_the_id_that_the_master_gives_is_written_down() -> None:
     rig.handle(events.MasterDetected("m:5050"))
     rig.open_link()
     rig.receive(link.AgentRegistered("S7"))
-    assert rig.last(effects.CheckpointAgent).agent_id == "S7"
+    assert rig.last(effects.OpenCheckpoints).agent_id == "S7"
     assert rig.state.registration.agent_id == "S7"
 
 

@@ -51,14 +51,6 @@ def test_the_runs_of_before_are_found_with_their_ages(tmp_path: Path) -> None:
     assert age_s > 86400
 
 
-def test_the_agents_id_is_written_where_mesos_writes_it(tmp_path: Path) -> None:
-    sandboxes = Sandboxes(str(tmp_path))
-    for agent_id in ("S0", "S1"):
-        sandboxes.checkpoint_agent(agent_id, b'{"hostname":"h"}')
-    assert (tmp_path / "meta/slaves/latest").readlink() == tmp_path / "meta/slaves/S1"
-    assert (tmp_path / "meta/slaves/latest/slave.info").read_bytes() == b'{"hostname":"h"}'
-
-
 def test_a_user_that_is_not_there_is_named_with_what_to_do() -> None:
     with pytest.raises(LookupError, match=r"user 'nobody-at-all' does not exist.*--no-switch_user"):
         find_user("nobody-at-all")

@@ -49,6 +49,14 @@ def less_reserve(total_mb: int, reserve_mb: int) -> int:
     return total_mb - reserve_mb if total_mb >= 2 * reserve_mb else total_mb // 2
 
 
+def boot_id() -> str:
+    """Return what is another after each boot of the machine; empty where the system doesn't tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
 def detect_missing(given: set[str], work_dir: str) -> str:
     """Return what `given` doesn't name, in the notation of --resources."""
     detected = []

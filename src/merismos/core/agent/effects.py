@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from merismos.core.kernel import Effect
+from merismos.ports.checkpoints import Change
 from merismos.protocol.link import Message
 from merismos.protocol.v1 import executor, mesos
 
@@ -98,17 +99,40 @@ class CloseExecutorStream(Effect):
     stream: int
 
 
+class CollectContainer(Effect):
+    """The end of a container is written down: what held it may forget it."""
+
+    container_id: str
+
+
+class KillRemains(Effect):
+    """Kill every process of these containers: what held them is gone."""
+
+    container_ids: list[str]
+
+
 class RemoveSandbox(Effect):
     """Delete a sandbox and what of its parents is empty then."""
 
     directory: str
 
 
-class CheckpointAgent(Effect):
-    """Write down the id under which the agent is known, and what it said about itself."""
+class Checkpoint(Effect):
+    """Write changes down; `Checkpointed` of this `sequence`, or of a later one, follows. `durable`: not even a power cut undoes it."""
+
+    sequence: int
+    changes: list[Change]
+    durable: bool
+
+
+class OpenCheckpoints(Effect):
+    """From here on checkpoints are those of this agent; what another id left is no more."""
 
     agent_id: str
-    info: bytes
+
+
+class ForgetAgent(Effect):
+    """Let the next start be one of a new agent: all containers are gone."""
 
 
 class Exit(Effect):
@@ -116,6 +140,7 @@ class Exit(Effect):
 
     code: int
     reason: str
+    at_once: bool = False  # what isn't written yet stays so, as in a crash
 
 
 class Log(Effect):

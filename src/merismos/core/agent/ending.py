@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from merismos.core.agent import gc
-from merismos.core.agent.effects import Exit, Log, SendMessage
+from merismos.core.agent.checkpoints import FrameworkKnown, framework_key, task_key
+from merismos.core.agent.effects import Exit, ForgetAgent, Log, SendMessage
 from merismos.core.agent.state import Agent, Framework, Link, Phase, Task
 from merismos.core.agent.statuses import update_task
 from merismos.core.containers.exit_status import describe_exit, succeeded
@@ -24,15 +25,19 @@ _STOP_WAIT_S = 2.0
 def on_container_exited(agent: Agent, event: events.ContainerExited, now: float) -> None:
     """Say how a task ended."""
     task = agent.containers.get(event.container_id)
-    if task is None or task.phase is Phase.ENDED:
-        return
-    message = describe_exit(event.status)
+    if task is not None and task.phase is not Phase.ENDED:
+        end_as(agent, task, event.status, now)
+
+
+def end_as(agent: Agent, task: Task, status: int, now: float) -> None:
+    """Say how a task ended, by its first process' status in wait(2) form."""
+    message = describe_exit(status)
     if task.kill_reason == "REASON_MAX_COMPLETION_TIME_REACHED":
         end(agent, task, now, "TASK_FAILED", message=message, reason=task.kill_reason)
     elif task.killing:
         end(agent, task, now, "TASK_KILLED", message=message, reason=task.kill_reason)
     else:
-        end(agent, task, now, "TASK_FINISHED" if succeeded(event.status) else "TASK_FAILED", message=message)
+        end(agent, task, now, "TASK_FINISHED" if succeeded(status) else "TASK_FAILED", message=message)
 
 
 def on_containers_lost(agent: Agent, event: events.ContainersLost, now: float) -> None:
@@ -95,6 +100,7 @@ def complete_if_over(agent: Agent, task: Task, now: float) -> None:
     if task.phase is not Phase.ENDED or not (task.acknowledged or framework.shutting_down):
         return
     if framework.tasks.pop(task.task_id, None) is not None:
+        agent.checkpoints.drop(task_key(task.framework_id, task.task_id))
         if task.executor is None:
             framework.completed.append(task)
         else:
@@ -108,8 +114,15 @@ def forget_framework_if_idle(agent: Agent, framework: Framework) -> None:
     """Move a framework to the completed ones once nothing of it is active."""
     if framework.tasks or framework.executors or agent.frameworks.pop(framework.framework_id, None) is None:
         return
+    agent.checkpoints.drop(framework_key(framework.framework_id))
     if framework.completed or framework.completed_executors:
         agent.completed_frameworks.append(framework)
+
+
+def keep_framework(agent: Agent, framework: Framework) -> None:
+    """Write a framework down as it is now."""
+    record = FrameworkKnown(framework.framework_id, framework.raw, framework.shutting_down)
+    agent.checkpoints.replace(framework_key(framework.framework_id), record)
 
 
 def stop_if_over(agent: Agent, now: float) -> None:
@@ -127,4 +140,5 @@ def leave(agent: Agent) -> None:
     assert agent.exiting is not None
     if agent.registration.status is Link.REGISTERED:
         agent.effects.append(SendMessage(agent.registration.link, link.UnregisterAgent(agent.exiting)))
+    agent.effects.append(ForgetAgent())
     agent.effects.append(Exit(0, agent.exiting))

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from merismos.core.kernel import Event
 from merismos.protocol.link import AnyMessage
 from merismos.protocol.v1 import executor
 
 
 class Started(Event):
-    """The agent begins, with no memory of tasks; `sandboxes_before` are those of earlier runs with their ages in seconds."""
+    """The agent begins, with what an earlier one wrote down; `ContainersRecovered` follows.
+
+    Shapes: `sandboxes_before` are those of earlier runs with their ages in seconds; `checkpoints` are keys with their records;
+    `damage` says, a sentence each, what of them can't be read; `boot_id` is another after each boot of the machine.
+    """
 
     seed: int
     wall_offset_s: float
     sandboxes_before: tuple[tuple[str, float], ...] = ()
+    checkpoints: tuple[tuple[str, list[bytes]], ...] = ()
+    damage: tuple[str, ...] = ()
+    boot_id: str = ""
+
+
+class Checkpointed(Event):
+    """Everything up to this sequence number is written, as durably as was asked for."""
+
+    sequence: int
 
 
 class WallClockSet(Event):
@@ -90,8 +105,27 @@ class ContainerExited(Event):
     status: int
 
 
+class HeldContainer(msgspec.Struct, gc=False):
+    """What is known of one container by what holds it.
+
+    Shapes: `pid` is 0 while it waits for its start; `status` is None while it runs; `signal` is the last one that was sent.
+    """
+
+    container_id: str
+    pid: int = 0
+    status: int | None = None
+    signal: int = 0
+
+
+class ContainersRecovered(Event):
+    """What holds the containers is there, and has these; another `holder` than before means that the earlier ones are gone."""
+
+    holder: str
+    containers: tuple[HeldContainer, ...] = ()
+
+
 class ContainersLost(Event):
-    """What held the containers died, and all of them with it; a new one takes its place."""
+    """What held the containers died, and all of them with it; `ContainersRecovered` follows once there is another."""
 
     reason: str
 
@@ -117,7 +151,12 @@ class ExecutorStreamLost(Event):
     stream: int
 
 
+class ContainersTakenOver(Event):
+    """Another agent of this work directory took over: this one has nothing to say any more."""
+
+
 class StopRequested(Event):
-    """The operator ends the agent."""
+    """The operator ends the agent; with `keep_tasks` the next one goes on with its tasks."""
 
     reason: str
+    keep_tasks: bool = False

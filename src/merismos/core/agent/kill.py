@@ -8,8 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from merismos.core.agent.effects import AbortFetch, Log, SignalContainer
-from merismos.core.agent.ending import complete_if_over, fail_launch, forget_framework_if_idle, stop_if_over
+from merismos.core.agent.checkpoints import KillBegun, stream_key, task_key
+from merismos.core.agent.effects import AbortFetch, Exit, Log, SignalContainer
+from merismos.core.agent.ending import (
+    complete_if_over,
+    fail_launch,
+    forget_framework_if_idle,
+    keep_framework,
+    stop_if_over,
+)
 from merismos.core.agent.executors import kill_in_executor, shut_down_executor
 from merismos.core.agent.state import NANOS, Agent, Phase, Task
 from merismos.core.agent.statuses import report_unknown, update_task
@@ -60,10 +67,14 @@ def on_shutdown_framework(agent: Agent, message: link.ShutdownFramework, now: fl
     framework = agent.frameworks.get(message.framework_id)
     for key in [key for key in agent.refused if key[0] == message.framework_id]:
         del agent.refused[key]
+    for framework_id, task_id in agent.updates.keys_of(message.framework_id):
+        if agent.task(framework_id, task_id) is None:
+            agent.checkpoints.drop(stream_key(framework_id, task_id))
     if framework is None:
         agent.updates.drop_framework(message.framework_id)
         return
     framework.shutting_down = True
+    keep_framework(agent, framework)
     for task in list(framework.tasks.values()):
         shut_down(agent, task, now)
     for executor in list(framework.executors.values()):
@@ -114,16 +125,21 @@ def kill(agent: Agent, task: Task, now: float, *, grace_s: float | None = None, 
         agent.effects.append(AbortFetch(task.container_id))
         fail_launch(agent, task, "", now)
         return
-    if not task.killing:
+    first = not task.killing
+    if first:
         task.killing = True
         task.kill_reason = reason
         task.kill_at = now
         agent.deadlines.cancel(("complete", task.container_id))
+    grace = grace_of(agent, task) if grace_s is None else max(grace_s, 0.0)
+    task.kill_due_at = task.kill_at + grace
+    begun = KillBegun(task.kill_reason, task.kill_at, task.kill_due_at)
+    agent.checkpoints.keep(task_key(task.framework_id, task.task_id), begun)
+    agent.deadlines.set(("kill", task.container_id), task.kill_due_at)
+    if first:
         if task.phase is Phase.RUNNING:
             say_killing(agent, task, now)
         agent.effects.append(SignalContainer(task.container_id, SIGTERM))
-    grace = grace_of(agent, task) if grace_s is None else max(grace_s, 0.0)
-    agent.deadlines.set(("kill", task.container_id), task.kill_at + grace)
 
 
 def shut_down(agent: Agent, task: Task, now: float) -> None:
@@ -145,6 +161,14 @@ def say_killing(agent: Agent, task: Task, now: float) -> None:
     framework = agent.frameworks[task.framework_id]
     if "TASK_KILLING_STATE" in framework.capabilities and not framework.shutting_down:
         update_task(agent, task, "TASK_KILLING", now, reason=task.kill_reason)
+
+
+def leave_running(agent: Agent, reason: str) -> None:
+    """End the agent alone: the next one goes on with its tasks."""
+    agent.effects.append(
+        Log("notice", f"stopping: {reason}; the tasks go on, and wait for the next start of this agent")
+    )
+    agent.effects.append(Exit(0, reason, at_once=True))
 
 
 def stop(agent: Agent, reason: str, now: float) -> None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from merismos.core.agent.checkpoints import ContainerRuns, LaunchBegun, TaskRefused, TaskTaken, stream_key, task_key
 from merismos.core.agent.effects import CreateSandbox, FetchUris, Log, SendMessage
-from merismos.core.agent.ending import end, fail_launch, forget_framework_if_idle
+from merismos.core.agent.ending import end, fail_launch, forget_framework_if_idle, keep_framework
 from merismos.core.agent.executors import run_in_executor
 from merismos.core.agent.kill import say_killing
 from merismos.core.agent.state import NANOS, Agent, Framework, Link, Phase, Task
@@ -81,13 +82,21 @@ def on_container_launched(agent: Agent, event: events.ContainerLaunched, now: fl
     task = agent.containers.get(event.container_id)
     if task is None or task.phase is not Phase.LAUNCHING:
         return
+    run(agent, task, event.pid, now)
+
+
+def run(agent: Agent, task: Task, pid: int, now: float) -> None:
+    """Take a task's process as running."""
     task.phase = Phase.RUNNING
-    task.pid = event.pid
+    task.pid = pid
     task.started_wall_s = now + agent.wall_offset_s
-    say_running(agent, task, now)
     limit = task.info.max_completion_time
-    if limit is not None:
-        agent.deadlines.set(("complete", task.container_id), now + max(limit.nanoseconds, 0) / NANOS)
+    task.complete_at = None if limit is None else now + max(limit.nanoseconds, 0) / NANOS
+    key = task_key(task.framework_id, task.task_id)
+    agent.checkpoints.keep(key, ContainerRuns(pid, task.started_wall_s, task.complete_at))
+    say_running(agent, task, now)
+    if task.complete_at is not None and not task.killing:
+        agent.deadlines.set(("complete", task.container_id), task.complete_at)
     if task.killing:
         say_killing(agent, task, now)
 
@@ -110,6 +119,7 @@ def find_framework(agent: Agent, framework_id: str, raw: bytes) -> Framework:
     if framework is not None:
         if raw != framework.raw:
             framework.update(raw, json.decode(mesos.FrameworkInfo, raw))
+            keep_framework(agent, framework)
         return framework
     info = json.decode(mesos.FrameworkInfo, raw)
     for old in agent.completed_frameworks:
@@ -118,15 +128,20 @@ def find_framework(agent: Agent, framework_id: str, raw: bytes) -> Framework:
             old.update(raw, info)
             old.shutting_down = False
             agent.frameworks[framework_id] = old
+            keep_framework(agent, old)
             return old
     framework = Framework(framework_id, raw, info, agent.settings.completed_executors_max)
     agent.frameworks[framework_id] = framework
+    keep_framework(agent, framework)
     return framework
 
 
 def reject(agent: Agent, framework_id: str, task_id: str, text: str, now: float) -> None:
-    """Answer a task that can't be run with TASK_ERROR."""
-    if task_id:
+    """Answer a task that can't be run with TASK_ERROR; of one that runs under the same id nothing is said."""
+    if agent.task(framework_id, task_id) is not None:
+        text = f"task '{task_id}' of framework {framework_id} runs here already; another of its id is dropped"
+        agent.effects.append(Log("warning", text))
+    elif task_id:
         report_unknown(agent, framework_id, task_id, "TASK_ERROR", now, message=text, reason="REASON_TASK_INVALID")
     else:
         agent.effects.append(Log("err", f"a task of framework {framework_id} without a readable id is dropped: {text}"))
@@ -139,6 +154,8 @@ def keep_refused(agent: Agent, message: link.RunTasks) -> None:
         if update is not None and agent.task(message.framework_id, task_id) is None:
             record = link.TaskRecord(message.framework_id, raw, message.role, update.state, update.status)
             agent.refused[message.framework_id, task_id] = (record, message.framework)
+            key = stream_key(message.framework_id, task_id)
+            agent.checkpoints.keep(key, TaskRefused(record, message.framework))
 
 
 def release_executor(agent: Agent, task: Task) -> None:
@@ -177,9 +194,7 @@ def run_task(agent: Agent, framework: Framework, task: Task, now: float, executo
             reason="REASON_SLAVE_DISCONNECTED",
         )
         return
-    for resource in task.info.resources:
-        if resource.allocation_info is None:
-            resource.allocation_info = mesos.Resource_AllocationInfo(role=task.role)
+    allocate(task)
     if custom is not None:
         run_in_executor(agent, framework, task, now, may_start=custom.executor_id.value in executors)
         return
@@ -187,12 +202,29 @@ def run_task(agent: Agent, framework: Framework, task: Task, now: float, executo
     task.directory = sandbox_of(agent.settings.work_dir, agent.registration.agent_id, task)
     framework.tasks[task.task_id] = task
     agent.containers[task.container_id] = task
-    user = effective_user(agent.settings, framework, task)
-    agent.effects.append(CreateSandbox(task.container_id, task.directory, user))
+    command = task.info.command
+    assert command is not None
+    task.holder = "" if command.uris else agent.holder
+    taken = TaskTaken(task.framework_id, task.raw, task.role, task.container_id, task.holder)
+    agent.checkpoints.keep(task_key(task.framework_id, task.task_id), taken)
     if task.info.health_check is not None or task.info.check is not None:
         agent.effects.append(
             Log("warning", f"task '{task.task_id}' runs without its check: checks are not supported yet")
         )
+    prepare(agent, framework, task)
+
+
+def allocate(task: Task) -> None:
+    """Mark the resources of a task as its role's."""
+    for resource in task.info.resources:
+        if resource.allocation_info is None:
+            resource.allocation_info = mesos.Resource_AllocationInfo(role=task.role)
+
+
+def prepare(agent: Agent, framework: Framework, task: Task) -> None:
+    """Ask for a task's sandbox and for what belongs into it."""
+    user = effective_user(agent.settings, framework, task)
+    agent.effects.append(CreateSandbox(task.container_id, task.directory, user))
     command = task.info.command
     if command is not None and command.uris:
         agent.effects.append(FetchUris(task.container_id, task.directory, command.uris, user))
@@ -202,9 +234,17 @@ def run_task(agent: Agent, framework: Framework, task: Task, now: float, executo
 
 def launch(agent: Agent, task: Task) -> None:
     """Ask for the process of a task."""
+    if task.holder != agent.holder:
+        begin_launch(agent, task)
     task.phase = Phase.LAUNCHING
     framework = agent.frameworks[task.framework_id]
     agent.effects.append(plan_launch(agent.settings, agent.registration.agent_id, framework, task))
+
+
+def begin_launch(agent: Agent, task: Task) -> None:
+    """Write down what will hold a task's process."""
+    task.holder = agent.holder
+    agent.checkpoints.keep(task_key(task.framework_id, task.task_id), LaunchBegun(agent.holder))
 
 
 def say_running(agent: Agent, task: Task, now: float) -> None:

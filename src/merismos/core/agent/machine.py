@@ -8,23 +8,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from merismos.core.agent import ending, events, executors, executors_calls, gc, kill, launch, messages, registration
-from merismos.core.agent.effects import Log
+from merismos.core.agent import (
+    ending,
+    events,
+    executors,
+    executors_calls,
+    gc,
+    kill,
+    launch,
+    messages,
+    recovery,
+    registration,
+)
+from merismos.core.agent.effects import CollectContainer, Log
+from merismos.core.agent.outbox import Outbox
 from merismos.core.agent.state import Agent, AgentSettings, Link
 from merismos.core.agent.statuses import send
-from merismos.core.kernel import Effect, Event, Prng, TimerFired
+from merismos.core.kernel import Effect, Event, TimerFired
 from merismos.protocol import link
 
 Handler = Callable[[Agent, Any, float], None]
-
-
-def on_started(agent: Agent, event: events.Started, now: float) -> None:
-    """Take the seed and the clock; plan the removal of what earlier runs left."""
-    agent.prng = Prng(event.seed)
-    agent.wall_offset_s = event.wall_offset_s
-    agent.started_at = now
-    for directory, age_s in sorted(event.sandboxes_before, key=lambda one: -one[1]):
-        gc.keep(agent, directory, now - age_s)
 
 
 def on_wall_clock_set(agent: Agent, event: events.WallClockSet, now: float) -> None:
@@ -50,8 +53,11 @@ def on_link_received(agent: Agent, event: events.LinkReceived, now: float) -> No
 
 
 def on_stop_requested(agent: Agent, event: events.StopRequested, now: float) -> None:
-    """End every task, then the agent."""
-    kill.stop(agent, event.reason, now)
+    """End every task, then the agent; or the agent alone."""
+    if event.keep_tasks:
+        kill.leave_running(agent, event.reason)
+    else:
+        kill.stop(agent, event.reason, now)
 
 
 def on_timer_fired(agent: Agent, event: TimerFired, now: float) -> None:
@@ -73,6 +79,13 @@ def of_either(command: Handler, custom: Handler) -> Handler:
     return handle
 
 
+def on_container_exited(agent: Agent, event: events.ContainerExited, now: float) -> None:
+    """End what was in a container; its status is collected once that is written down."""
+    custom = event.container_id in agent.executors
+    (executors if custom else ending).on_container_exited(agent, event, now)
+    agent.effects.append(CollectContainer(event.container_id))
+
+
 def on_containers_lost(agent: Agent, event: events.ContainersLost, now: float) -> None:
     """End all that had a process."""
     ending.on_containers_lost(agent, event, now)
@@ -81,7 +94,7 @@ def on_containers_lost(agent: Agent, event: events.ContainersLost, now: float) -
 
 HANDLERS: dict[type[Event], Handler] = {
     TimerFired: on_timer_fired,
-    events.Started: on_started,
+    events.Started: recovery.on_started,
     events.WallClockSet: on_wall_clock_set,
     events.DiskMeasured: gc.on_disk_measured,
     events.MasterDetected: registration.on_master_detected,
@@ -92,8 +105,10 @@ HANDLERS: dict[type[Event], Handler] = {
     events.FetchFailed: of_either(launch.on_fetch_failed, executors.on_fetch_failed),
     events.ContainerLaunched: of_either(launch.on_container_launched, executors.on_container_launched),
     events.ContainerLaunchFailed: of_either(launch.on_container_launch_failed, executors.on_container_launch_failed),
-    events.ContainerExited: of_either(ending.on_container_exited, executors.on_container_exited),
+    events.ContainerExited: on_container_exited,
+    events.ContainersRecovered: recovery.on_containers_recovered,
     events.ContainersLost: on_containers_lost,
+    events.ContainersTakenOver: recovery.on_containers_taken_over,
     events.ExecutorSubscribed: executors_calls.on_executor_subscribed,
     events.ExecutorCalled: executors_calls.on_executor_called,
     events.ExecutorStreamLost: executors_calls.on_executor_stream_lost,
@@ -133,17 +148,20 @@ DEADLINE_HANDLERS: dict[str, Callable[[Agent, str, float], None]] = {
 class AgentMachine:
     """Takes events, returns effects; its state may be read between two events."""
 
-    __slots__ = ("state",)
+    __slots__ = ("_outbox", "state")
 
     def __init__(self, settings: AgentSettings) -> None:
         self.state = Agent(settings)
+        self._outbox = Outbox()
 
     def handle(self, event: Event, now: float) -> Sequence[Effect]:
         """Take one event and return the effects, in the order in which the shell performs them."""
         agent = self.state
-        effects = agent.effects = []
+        if isinstance(event, events.Checkpointed):
+            return self._outbox.release(agent, event.sequence)
+        agent.effects = []
         HANDLERS[type(event)](agent, event, now)
-        return effects
+        return self._outbox.commit(agent)
 
     def next_deadline(self) -> float | None:
         """Return the instant at which the machine wants a `TimerFired`, None for never."""

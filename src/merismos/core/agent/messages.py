@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from merismos.core.agent import executors
+from merismos.core.agent.checkpoints import UpdateAcknowledged
 from merismos.core.agent.effects import Log
-from merismos.core.agent.ending import complete_if_over, stop_if_over
+from merismos.core.agent.ending import complete_if_over, keep_framework, stop_if_over
 from merismos.core.agent.state import Agent
-from merismos.core.agent.statuses import TERMINAL, send
+from merismos.core.agent.statuses import TERMINAL, key_of, send
 from merismos.protocol import json
 from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import executor as api
@@ -26,13 +27,17 @@ def on_acknowledge_status(agent: Agent, message: link.AcknowledgeStatus, now: fl
     acknowledged, following = taken
     if following is not None:
         send(agent, following)
-    if acknowledged.state in TERMINAL:
-        task = agent.task(message.framework_id, message.task_id)
-        if task is not None:
-            task.acknowledged = True
-            complete_if_over(agent, task, now)
-        else:
+    key = key_of(agent, message.framework_id, message.task_id)
+    agent.checkpoints.keep(key, UpdateAcknowledged(message.uuid))
+    task = agent.task(message.framework_id, message.task_id)
+    if task is None:
+        if acknowledged.state in TERMINAL:
             agent.refused.pop((message.framework_id, message.task_id), None)
+        if following is None:
+            agent.checkpoints.drop(key)
+    elif acknowledged.state in TERMINAL:
+        task.acknowledged = True
+        complete_if_over(agent, task, now)
     stop_if_over(agent, now)
 
 
@@ -61,5 +66,6 @@ def on_update_framework(agent: Agent, message: link.UpdateFramework, now: float)
     framework = agent.frameworks.get(framework_id)
     if framework is not None:
         framework.update(message.framework, info)
+        keep_framework(agent, framework)
     for update in agent.updates.resend(framework_id, now):
         send(agent, update)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from merismos.core.agent.effects import CheckpointAgent, CloseLink, Log, OpenLink, SendMessage
+from merismos.core.agent.checkpoints import AGENT, AgentKnown
+from merismos.core.agent.effects import CloseLink, Log, OpenCheckpoints, OpenLink, SendMessage
 from merismos.core.agent.kill import stop
 from merismos.core.agent.state import Agent, Link
 from merismos.protocol import json, link
@@ -72,7 +73,8 @@ def on_agent_registered(agent: Agent, message: link.AgentRegistered, now: float)
     registration = agent.registration
     if registration.agent_id != message.agent_id:
         registration.agent_id = message.agent_id
-        agent.effects.append(CheckpointAgent(message.agent_id, json.encode(agent.settings.info)))
+        agent.effects.append(OpenCheckpoints(message.agent_id))
+        keep_agent(agent)
     registration.status = Link.REGISTERED
     registration.attempts = 0
     registration.ping_limit_s = message.ping_timeout_s * max(message.pings_missed_max, 1)
@@ -81,6 +83,12 @@ def on_agent_registered(agent: Agent, message: link.AgentRegistered, now: float)
     agent.effects.append(Log("notice", f"registered with master {registration.master_id} as {message.agent_id}"))
     for update in agent.updates.connect(now):
         agent.effects.append(SendMessage(registration.link, update))
+
+
+def keep_agent(agent: Agent) -> None:
+    """Write down who we are, and that it is this boot of the machine."""
+    info = json.encode(agent.settings.info)
+    agent.checkpoints.replace(AGENT, AgentKnown(agent.registration.agent_id, info, agent.boot_id), durable=True)
 
 
 def on_refuse_agent(agent: Agent, message: link.RefuseAgent, now: float) -> None:

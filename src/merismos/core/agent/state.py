@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from merismos.core.agent.checkpoints import Checkpoints
 from merismos.core.kernel import Deadlines, Effect, Prng
 from merismos.core.status_updates import StatusUpdates
 from merismos.protocol.link import TaskRecord
@@ -32,7 +33,8 @@ CAPABILITIES = (
 class AgentSettings(msgspec.Struct, kw_only=True):
     """What the flags said, and what the machine is.
 
-    Shapes: `info` is AgentInfo without id; `pid` is `slave(1)@ip:port`; `environment` are NAME=value for every task.
+    Shapes: `info` is AgentInfo without id; `pid` is `slave(1)@ip:port`; `environment` are NAME=value for every task; `strict`,
+    `cleanup` and `additive` are --strict, --recover=cleanup and --reconfiguration_policy=additive.
     """
 
     info: mesos.AgentInfo
@@ -53,6 +55,9 @@ class AgentSettings(msgspec.Struct, kw_only=True):
     completed_executors_max: int = 150
     executor_registration_timeout_s: float = 60.0
     executor_registration_timeout_text: str = "1mins"
+    strict: bool = True
+    cleanup: bool = False
+    additive: bool = False
 
 
 class Phase(enum.Enum):
@@ -72,6 +77,7 @@ class Task:
 
     __slots__ = (
         "acknowledged",
+        "complete_at",
         "container_id",
         "delivered",
         "directory",
@@ -79,8 +85,10 @@ class Task:
         "executor",
         "executor_id",
         "framework_id",
+        "holder",
         "info",
         "kill_at",
+        "kill_due_at",
         "kill_grace_s",
         "kill_reason",
         "killing",
@@ -108,10 +116,13 @@ class Task:
         self.phase = Phase.FETCHING
         self.container_id = ""
         self.directory = ""
+        self.holder = ""
         self.pid = 0
         self.killing = False
         self.kill_reason: str | None = None
         self.kill_at = 0.0
+        self.kill_due_at = 0.0
+        self.complete_at: float | None = None
         self.ended_at = 0.0
         self.started_wall_s = 0.0
         self.acknowledged = False
@@ -208,6 +219,8 @@ class Agent:
     """The whole state of an agent."""
 
     __slots__ = (
+        "boot_id",
+        "checkpoints",
         "completed_frameworks",
         "containers",
         "counters",
@@ -216,7 +229,9 @@ class Agent:
         "executors",
         "exiting",
         "frameworks",
+        "holder",
         "prng",
+        "recovering",
         "refused",
         "registration",
         "sandbox_age_s_max",
@@ -243,6 +258,10 @@ class Agent:
         self.refused: dict[tuple[str, str], tuple[TaskRecord, bytes]] = {}
         self.counters = Counters()
         self.exiting: str | None = None
+        self.checkpoints = Checkpoints()
+        self.boot_id = ""
+        self.holder = ""
+        self.recovering = False
         self.sandboxes: deque[tuple[float, str]] = deque()
         self.sandbox_age_s_max = settings.gc_delay_s
         self.effects: list[Effect] = []

@@ -11,6 +11,7 @@ import json
 
 import msgspec
 
+from merismos.core.agent.checkpoints import UpdateOwed, stream_key, task_key
 from merismos.core.agent.effects import SendMessage
 from merismos.core.agent.state import Agent, Link, Task
 from merismos.protocol.link import UpdateStatus
@@ -105,16 +106,21 @@ def update_task(
 
 def owe_status(agent: Agent, task: Task, state: str, uuid: bytes, status: bytes, now: float) -> None:
     """Move a task to `state` and owe its scheduler this status (JSON of TaskStatus)."""
-    if task.state == state and task.statuses:
-        task.statuses[-1] = status
-    else:
-        task.statuses.append(status)
-    task.state = state
+    keep_status(task, state, status)
     agent.counters.valid_status_updates += 1
     counted = _COUNTED.get(state)
     if counted is not None:
         setattr(agent.counters, counted, getattr(agent.counters, counted) + 1)
     owe(agent, UpdateStatus(task.framework_id, task.task_id, state, state, uuid, status), now)
+
+
+def keep_status(task: Task, state: str, status: bytes) -> None:
+    """Move a task to a state; one that repeats takes the place of the last."""
+    if task.state == state and task.statuses:
+        task.statuses[-1] = status
+    else:
+        task.statuses.append(status)
+    task.state = state
 
 
 def report_unknown(
@@ -131,9 +137,17 @@ def report_unknown(
 
 def owe(agent: Agent, update: UpdateStatus, now: float) -> None:
     """Put an update on its stream and send what may go out."""
+    record = UpdateOwed(update.framework_id, update.task_id, update.state, update.uuid, update.status)
+    agent.checkpoints.keep(key_of(agent, update.framework_id, update.task_id), record, durable=update.state in TERMINAL)
     ready = agent.updates.append(update, now)
     if ready is not None:
         send(agent, ready)
+
+
+def key_of(agent: Agent, framework_id: str, task_id: str) -> str:
+    """Return the checkpoint key under which a task's updates are."""
+    make = stream_key if agent.task(framework_id, task_id) is None else task_key
+    return make(framework_id, task_id)
 
 
 def send(agent: Agent, update: UpdateStatus) -> None:

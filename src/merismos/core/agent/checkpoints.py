@@ -1,0 +1,164 @@
+"""What an agent writes down, so that the next one goes on where it ended.
+
+Rules: each thing has a key, and under it the records of what became of it, in order; a key that is dropped takes its records with it.
+A change is made where the state changes; the machine takes a turn's changes and lets nothing out before they are written.
+What a power cut must not undo (our id, a task's end) makes the whole turn durable.
+Instants are those of the machine's monotonic clock: nothing that they are for outlives a reboot.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from merismos.protocol.link import TaskRecord
+
+if TYPE_CHECKING:
+    from merismos.ports.checkpoints import Change
+
+AGENT = "agent"
+
+
+class Record(msgspec.Struct, array_like=True, gc=False, tag=True):
+    """One thing that happened."""
+
+
+class AgentKnown(Record):
+    """The id under which masters know the agent, what it said about itself (JSON of AgentInfo), and the machine's boot id."""
+
+    agent_id: str
+    info: bytes
+    boot_id: str
+
+
+class FrameworkKnown(Record):
+    """A framework that runs something here (JSON of FrameworkInfo)."""
+
+    framework_id: str
+    framework: bytes
+    shutting_down: bool
+
+
+class TaskTaken(Record):
+    """A task will be run here (JSON of TaskInfo). `holder`: what its container is launched in; empty: its URIs come first."""
+
+    framework_id: str
+    task: bytes
+    role: str
+    container_id: str
+    holder: str
+
+
+class LaunchBegun(Record):
+    """All is fetched; from now on a process may be there."""
+
+    holder: str
+
+
+class ContainerRuns(Record):
+    """A process is there; `complete_at` is when it has to be over."""
+
+    pid: int
+    started_wall_s: float
+    complete_at: float | None
+
+
+class KillBegun(Record):
+    """A task is being ended: TERM at `at`, KILL at `due_at`."""
+
+    reason: str | None
+    at: float
+    due_at: float
+
+
+class UpdateOwed(Record):
+    """A scheduler has to hear of this (JSON of TaskStatus)."""
+
+    framework_id: str
+    task_id: str
+    state: str
+    uuid: bytes
+    status: bytes
+
+
+class UpdateAcknowledged(Record):
+    """It did."""
+
+    uuid: bytes
+
+
+class TaskRefused(Record):
+    """A task that was not taken, which the master takes for one of this agent's until it hears of it."""
+
+    record: TaskRecord
+    framework: bytes
+
+
+AnyRecord = (
+    AgentKnown
+    | FrameworkKnown
+    | TaskTaken
+    | LaunchBegun
+    | ContainerRuns
+    | KillBegun
+    | UpdateOwed
+    | UpdateAcknowledged
+    | TaskRefused
+)
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(AnyRecord)
+
+
+def decode(raw: bytes) -> AnyRecord:
+    """Return a record.
+
+    Errors: msgspec.DecodeError.
+    """
+    record: AnyRecord = _DECODER.decode(raw)
+    return record
+
+
+def framework_key(framework_id: str) -> str:
+    """Return the key of a framework."""
+    return f"framework/{framework_id}"
+
+
+def task_key(framework_id: str, task_id: str) -> str:
+    """Return the key of a task that was taken."""
+    return f"task/{framework_id}/{task_id}"
+
+
+def stream_key(framework_id: str, task_id: str) -> str:
+    """Return the key of what is owed for a task that isn't here."""
+    return f"stream/{framework_id}/{task_id}"
+
+
+class Checkpoints:
+    """The changes of a turn, until the machine takes them."""
+
+    __slots__ = ("_changes", "_durable")
+
+    def __init__(self) -> None:
+        self._changes: list[Change] = []
+        self._durable = False
+
+    def keep(self, key: str, record: Record, *, durable: bool = False) -> None:
+        """Add a record under a key."""
+        self._changes.append((key, _ENCODER.encode(record)))
+        self._durable = self._durable or durable
+
+    def replace(self, key: str, record: Record, *, durable: bool = False) -> None:
+        """Let a key have this record alone."""
+        self._changes.append((key, None))
+        self.keep(key, record, durable=durable)
+
+    def drop(self, key: str) -> None:
+        """Forget a key."""
+        self._changes.append((key, None))
+
+    def take(self) -> tuple[list[Change], bool]:
+        """Return the changes since the last time, and whether a power cut must not undo them."""
+        taken = self._changes, self._durable
+        self._changes, self._durable = [], False
+        return taken
