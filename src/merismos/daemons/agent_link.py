@@ -25,7 +25,7 @@ class _Ears:
         self._post = post
 
     def on_open(self, hello: link.Hello) -> None:
-        self._post(events.LinkOpened(self._number, hello.epoch, hello.master_id))
+        self._post(events.LinkOpened(self._number, hello.epoch, hello.master_id, hello.window_s))
 
     def on_message(self, message: link.AnyMessage) -> None:
         self._post(events.LinkReceived(self._number, message))

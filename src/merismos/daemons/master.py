@@ -33,6 +33,7 @@ from merismos.adapters.link.server import LinkServer
 from merismos.core.kernel import Effect, Event, Machine
 from merismos.core.master import effects, events
 from merismos.core.master.machine import MasterMachine
+from merismos.core.master.recovery import window_s
 from merismos.core.master.views.v0 import Reads
 from merismos.core.master.views.values import master_info_of
 from merismos.daemons import process
@@ -188,7 +189,8 @@ class MasterDaemon:
         entries = await self._registry.load()
         epoch = epoch or await self._new_epoch(entries)
         self.wall_offset_s = _wall_offset_s()
-        self._links.hello = Hello(epoch=epoch, master_id=self._master_id)
+        found = Counter(table for table, _, _ in entries)
+        self._links.hello = Hello(epoch=epoch, master_id=self._master_id, window_s=window_s(found["agents"]))
         self._gate.recovered = True
         self.post(
             events.Started(
@@ -206,7 +208,6 @@ class MasterDaemon:
             self.post(events.CoordinationSuspended(self._suspension))
         self._server.links = self._links.accept
         self._clock_timer = asyncio.get_running_loop().call_later(CLOCK_CHECK_S, self.check_clock)
-        found = Counter(table for table, _, _ in entries)
         log.info(
             "leading",
             url=f"http://{place.ip}:{place.port}",

@@ -25,13 +25,17 @@ class Message(msgspec.Struct, array_like=True, tag=True, gc=False):
 
 
 class Hello(Message):
-    """First on a link, both ways: the versions spoken, capabilities, and (from a master) the leader's epoch and id."""
+    """First on a link, both ways: the versions spoken, capabilities, and (from a master) the leader's epoch and id.
+
+    Units: `window_s` is the time over which agents that followed another leader before spread their re-registrations.
+    """
 
     version_min: int = VERSION_MIN
     version_max: int = VERSION_MAX
     capabilities: list[str] = []
     epoch: int = 0
     master_id: str = ""
+    window_s: float = 0.0
 
 
 # agent -> master

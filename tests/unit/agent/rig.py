@@ -85,8 +85,8 @@ class Rig:
             else:
                 self.done.append(effect)
 
-    def open_link(self, epoch: int = 1) -> None:
-        self.handle(events.LinkOpened(self.last(effects.OpenLink).link, epoch, f"master-{epoch}"))
+    def open_link(self, epoch: int = 1, window_s: float = 0.0) -> None:
+        self.handle(events.LinkOpened(self.last(effects.OpenLink).link, epoch, f"master-{epoch}", window_s))
 
     def receive(self, message: link.AnyMessage) -> None:
         self.handle(events.LinkReceived(self.state.registration.link, message))

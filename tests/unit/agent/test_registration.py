@@ -249,3 +249,32 @@ def test_no_task_is_taken_while_the_agent_stops() -> None:
     rig.run(task("new"))
     assert not rig.of(effects.LaunchContainer)
     assert rig.updates()[-1]["state"] == "TASK_DROPPED"
+
+
+def test_an_agent_introduces_itself_to_a_new_leader_at_a_random_instant_of_its_window() -> None:
+    rig = Rig.registered()
+    rig.handle(events.MasterDetected("n:5050"))
+    rig.advance(60)
+    rig.open_link(epoch=2, window_s=8.0)
+    assert rig.sent(link.ReregisterAgent) == []
+    rig.advance(8)
+    (again,) = rig.sent(link.ReregisterAgent)
+    assert again.agent_id == "S0"
+
+
+def test_a_link_that_breaks_within_the_window_takes_the_introduction_with_it() -> None:
+    rig = Rig.registered()
+    rig.handle(events.MasterDetected("n:5050"))
+    rig.advance(60)
+    rig.open_link(epoch=2, window_s=8.0)
+    rig.handle(events.LinkClosed(rig.last(effects.OpenLink).link, "cut"))
+    rig.advance(8)
+    assert rig.sent(link.ReregisterAgent) == []
+
+
+def test_an_agent_goes_back_to_the_same_leader_without_waiting_for_a_window() -> None:
+    rig = Rig.registered()
+    rig.handle(events.LinkClosed(rig.state.registration.link, "cut"))
+    rig.advance(60)
+    rig.open_link(epoch=1, window_s=8.0)
+    assert len(rig.sent(link.ReregisterAgent)) == 1

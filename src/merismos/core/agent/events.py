@@ -49,11 +49,12 @@ class MasterDetected(Event):
 
 
 class LinkOpened(Event):
-    """A link is up, both Hellos said."""
+    """A link is up, both Hellos said; a new leader's says over which time its agents shall spread their return."""
 
     link: int
     epoch: int
     master_id: str
+    window_s: float = 0.0
 
 
 class LinkReceived(Event):

@@ -134,6 +134,7 @@ INTRODUCTION = frozenset({link.AgentRegistered, link.RefuseAgent, link.Ping, lin
 
 DEADLINE_HANDLERS: dict[str, Callable[[Agent, str, float], None]] = {
     "connect": lambda agent, _, now: registration.open_link(agent),  # noqa: ARG005 - the signature is given
+    "introduce": lambda agent, _, now: registration.on_introduction_due(agent, now),
     "answer": lambda agent, _, now: registration.on_answer_overdue(agent, now),
     "ping": lambda agent, _, now: registration.on_ping_overdue(agent, now),
     "kill": lambda agent, subject, now: kill.on_kill_overdue(agent, subject),  # noqa: ARG005 - the signature is given

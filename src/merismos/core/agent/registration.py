@@ -1,8 +1,8 @@
 """How an agent becomes known to a master and stays so.
 
 Rules: the first attempt goes out at once; after a lost link or a refusal the next waits a random part of a backoff that
-doubles with each failure up to one minute, so that agents that lost their master together don't return together. Tasks go
-on meanwhile. A master of a lower epoch than one that was seen is no leader any more: its link is closed, its messages dropped.
+doubles with each failure up to one minute, so that agents that lost their master together don't return together. With a new
+leader an agent waits a random part of the time that its Hello names before it introduces itself. Tasks go on meanwhile. A master of a lower epoch than one that was seen is no leader any more: its link is closed, its messages dropped.
 A master that sends no Ping for as long as it would itself wait for a silent agent is given up.
 """
 
@@ -51,11 +51,20 @@ def on_link_opened(agent: Agent, event: events.LinkOpened, now: float) -> None:
         close(agent, f"master {event.master_id} leads epoch {event.epoch}, but {seen}: it leads no more")
         retry(agent, now)
         return
+    follows = registration.agent_id and 0 < registration.epoch < event.epoch
     registration.epoch = event.epoch
     registration.master_id = event.master_id
     registration.status = Link.REGISTERING
+    if follows and event.window_s > 0:
+        agent.deadlines.set(("introduce", ""), now + agent.prng.uniform(0.0, event.window_s))
+    else:
+        on_introduction_due(agent, now)
+
+
+def on_introduction_due(agent: Agent, now: float) -> None:
+    """Say who we are, and wait for the answer."""
     agent.deadlines.set(("answer", ""), now + ANSWER_S_MAX)
-    agent.effects.append(SendMessage(event.link, introduce(agent)))
+    agent.effects.append(SendMessage(agent.registration.link, introduce(agent)))
 
 
 def on_link_closed(agent: Agent, event: events.LinkClosed, now: float) -> None:
@@ -152,7 +161,7 @@ def down(agent: Agent) -> None:
     agent.registration.link = 0
     agent.registration.status = Link.NONE
     agent.updates.disconnect()
-    for kind in ("answer", "ping"):
+    for kind in ("introduce", "answer", "ping"):
         agent.deadlines.cancel((kind, ""))
 
 

@@ -24,7 +24,7 @@ from merismos.core.master.validate.task import demand_of
 from merismos.model.ids import validate_id
 from merismos.model.rejection import Rejection
 from merismos.model.resource_protocol import from_protocol
-from merismos.model.resources import EMPTY, Resources
+from merismos.model.resources import EMPTY, Resources, sum_of
 from merismos.protocol import json, link, thin
 from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import mesos
@@ -282,7 +282,7 @@ def _rebuild(master: Master, agent: Agent, link_id: int, arrival: Arrival, now: 
     message = arrival.message
     assert isinstance(message, link.ReregisterAgent)
     _learn_frameworks(master, message, now)
-    used: list[tuple[str, str, Resources]] = []
+    used: dict[tuple[str, str], list[Resources]] = {}
     returned: list[Task] = []
     for record in message.tasks:
         framework = master.frameworks.get(record.framework_id)
@@ -292,11 +292,12 @@ def _rebuild(master: Master, agent: Agent, link_id: int, arrival: Arrival, now: 
         if task is None:
             continue
         if task.state not in TERMINAL:
-            used.append((framework.id, task.role, task.resources))
+            used.setdefault((framework.id, task.role), []).append(task.resources)
         returned.append(task)
     learned = _learn_executors(master, agent, message)
-    used += [(executor.framework_id, executor.role, executor.resources) for executor in learned]
-    _add(master, agent, used)
+    for executor in learned:
+        used.setdefault((executor.framework_id, executor.role), []).append(executor.resources)
+    _add(master, agent, [(*holder, sum_of(parts)) for holder, parts in used.items()])
     _connect(master, agent, link_id, now)
     _shut_down_completed(master, agent, message)
     for task in returned:

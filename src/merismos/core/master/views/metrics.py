@@ -221,6 +221,8 @@ def _members(master: Master) -> dict[str, float]:
         "master/slaves_disconnected": float(len(agents) - connected),
         "master/slaves_inactive": float(len(agents) - active),
         "master/slaves_unreachable": float(len(master.unreachable_agents)),
+        "master/slaves_recovered_pending": float(len(master.recovered_agents)),
+        "master/slaves_recovered_total": float(master.agents_at_election),
         "master/frameworks_active": float(offered_to),
         "master/frameworks_connected": float(there),
         "master/frameworks_disconnected": float(len(frameworks) - there),
