@@ -117,8 +117,15 @@ def _on_marked_gone(agent_id: str, wall_at: float, request: int, master: Master,
     _respond(master, request, 200)
 
 
+def _on_remove_quota(master: Master, call: Call, request: int, now: float) -> None:  # noqa: ARG001 - a handler's shape
+    assert call.remove_quota is not None
+    role = call.remove_quota.role
+    _respond(master, request, 400, f"Failed to remove quota for role '{role}': the role has no quota")
+
+
 CALLS: dict[str, tuple[str, OperatorHandler]] = {
     Call_Type.TEARDOWN: ("teardown", _on_teardown),
     Call_Type.UPDATE_WEIGHTS: ("update_weights", _on_update_weights),
+    Call_Type.REMOVE_QUOTA: ("remove_quota", _on_remove_quota),
     Call_Type.MARK_AGENT_GONE: ("mark_agent_gone", _on_mark_agent_gone),
 }
