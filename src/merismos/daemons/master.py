@@ -214,6 +214,7 @@ class MasterDaemon:
             master_id=self._master_id,
             epoch=epoch,
             registry=", ".join(f"{count} {table}" for table, count in sorted(found.items())) or "empty",
+            unreadable_entries=self.machine.master.metrics.get("registrar/entries_invalid", 0),
             registry_ms=round((time.monotonic() - began_at) * 1000),
         )
 

@@ -259,3 +259,48 @@ def test_a_master_that_lost_its_leadership_exits_for_its_supervisor() -> None:
 
 def test_agents_return_over_a_window_that_grows_with_their_number() -> None:
     assert [window_s(count) for count in (0, 10, 2500, 10_000, 40_000)] == [0.5, 0.5, 0.5, 2.0, 8.0]
+
+
+def test_a_launch_that_was_on_its_way_when_the_leader_died_can_be_reconciled() -> None:
+    rig = Rig()
+    agent = rig.agent()
+    framework = rig.subscribe()
+    framework.launch("arrived", "lost")
+    new = successor(rig)
+    back = new.subscribe(framework_info(id=value(framework.id)))
+    asked = {"tasks": [{"task_id": value(one), "agent_id": value(agent.id)} for one in ("arrived", "lost")]}
+    back.call("RECONCILE", reconcile=asked)
+    assert back.statuses() == [], "nothing is said before its agent is back"
+    info = msgspec.json.encode(framework_info(id=value(framework.id)))
+    new.reregister(agent.id, tasks=[record_of(framework.id, "arrived", agent.id)], frameworks=[info])
+    back.call("RECONCILE", reconcile=asked)
+    assert back.states("arrived") == ["TASK_RUNNING"]
+    assert back.states("lost") == ["TASK_GONE"]
+
+
+def test_an_update_in_flight_when_the_leader_died_arrives_through_the_next() -> None:
+    rig = Rig()
+    framework, agent = running(rig)
+    new = successor(rig)
+    info = msgspec.json.encode(framework_info(id=value(framework.id)))
+    again = new.reregister(
+        agent.id, tasks=[record_of(framework.id, "t-1", agent.id, "TASK_FINISHED")], frameworks=[info]
+    )
+    back = new.subscribe(framework_info(id=value(framework.id)))
+    assert again.of(link.UpdateFramework), "the agent hears that the scheduler is back, and sends what is owed"
+    again.update(framework.id, "t-1", "TASK_FINISHED")
+    back.acknowledge(back.statuses()[-1])
+    assert back.states("t-1") == ["TASK_FINISHED"]
+    assert back.record.tasks == {}
+    assert len(again.of(link.AcknowledgeStatus)) == 1
+
+
+def test_a_task_whose_agents_removal_is_held_back_is_reconciled_as_unreachable() -> None:
+    rig = Rig(limited(agent_removal_interval_s=86_400.0))
+    rig.agent(pid="slave(1)@127.0.0.1:5052").close()
+    rig.advance(80)
+    framework, agent = running(rig)
+    agent.close()
+    rig.advance(80)
+    framework.call("RECONCILE", reconcile={"tasks": [{"task_id": value("t-1"), "agent_id": value(agent.id)}]})
+    assert framework.states("t-1") == ["TASK_RUNNING", "TASK_UNREACHABLE", "TASK_UNREACHABLE"]

@@ -141,6 +141,7 @@ def _end_unreachable(master: Master, task: Task, wall_at: float, now: float) -> 
     framework = task.framework
     state = state_for(framework, "TASK_UNREACHABLE")
     tasks.end(master, task, now, state, "REASON_AGENT_REMOVED", UNHEALTHY, unreachable_at=wall_at)
+    master.agents_with_unreachable_tasks[task.agent.id] = None
     del framework.tasks[task.id]
     del task.agent.tasks[framework.id, task.id]
     kept = framework.unreachable_tasks
@@ -201,6 +202,7 @@ def mark_gone(master: Master, agent_id: str, wall_at: float, now: float) -> None
     """An operator says that an agent never comes back, and it is written down: end what it had."""
     master.leaving.pop(agent_id, None)
     master.gone_agents[agent_id] = wall_at
+    master.agents_with_unreachable_tasks.pop(agent_id, None)
     registrar.expect_garbage(master, now)
     master.unreachable_agents.pop(agent_id, None)
     master.recovered_agents.pop(agent_id, None)

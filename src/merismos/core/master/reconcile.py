@@ -5,6 +5,7 @@
 | known                            | any                    | its latest state, as far as updates were sent |
 | unknown                          | registered             | TASK_GONE                                    |
 | unknown                          | unreachable            | TASK_UNREACHABLE, with the time              |
+| unknown                          | silent, its removal held back by the rate limit | TASK_UNREACHABLE    |
 | unknown                          | marked gone            | TASK_GONE_BY_OPERATOR                        |
 | unknown                          | unknown, or not named  | TASK_UNKNOWN                                 |
 | unknown                          | not back after a failover, or not named while some are not | none, until they are |
@@ -74,6 +75,8 @@ def _verdict(master: Master, agent_id: str | None) -> tuple[str, str] | None:
         return None if master.recovered_agents else ("TASK_UNKNOWN", "Task is unknown")
     if agent_id in master.recovered_agents or agent_id in master.admitting:
         return None
+    if agent_id in master.removals_waiting:
+        return "TASK_UNREACHABLE", "Task is unreachable"
     if agent_id in master.agents:
         return "TASK_GONE", "Task is unknown to the agent"
     if agent_id in master.unreachable_agents:

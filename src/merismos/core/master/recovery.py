@@ -89,3 +89,4 @@ def _on_forgotten(forgotten: Forgotten, master: Master, now: float) -> None:  # 
     for table, key, at in forgotten:
         if tables[table].get(key) == at:
             del tables[table][key]
+            master.agents_with_unreachable_tasks.pop(key, None)

@@ -328,6 +328,9 @@ def _announce_return(master: Master, task: Task, now: float) -> None:
 
 def _lose_unreported(master: Master, agent: Agent, now: float) -> None:
     """Give up tasks that were unreachable and that their agent, now that it is back, doesn't know."""
+    if agent.id not in master.agents_with_unreachable_tasks:
+        return
+    del master.agents_with_unreachable_tasks[agent.id]
     for framework in master.frameworks.values():
         for task in [task for task in framework.unreachable_tasks.values() if task.agent.id == agent.id]:
             del framework.unreachable_tasks[task.id]

@@ -226,6 +226,7 @@ class Master:
         self.recovered_agents: dict[str, mesos.AgentInfo] = {}  # in the registry, not back yet
         self.removed_frameworks: dict[str, float] = {}  # torn down or given up, by wall time; their ids never come back
         self.agents_at_election = 0
+        self.agents_with_unreachable_tasks: dict[str, None] = {}  # where some framework may remember such tasks
         self.removals_waiting: dict[str, None] = {}  # agents to be given up once the rate limit allows
         self.next_removal_at = 0.0
         self.kept: list[Event] = []  # what happened while suspended
