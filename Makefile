@@ -18,6 +18,7 @@ help:
 	@echo "make test     every check, then every test (REQUIRE_ALL=1: a skipped test is a failed one)"
 	@echo "make check    style, types, layers, sizes, generated files; no tests"
 	@echo "make bench    measure, and write the table benchmarks/RESULTS.md"
+	@echo "make sim      500 seeds of the simulation, each under two hash seeds (ARGS='--seed 7 --transcript' instead)"
 	@echo "make fmt      format the code and mend what can be mended by machine"
 	@echo "make clients  install the third-party Mesos clients that tests/clients runs (pip and npm)"
 	@echo "make lock     pin the dependencies anew in requirements/"
@@ -62,6 +63,15 @@ check: $(VENV)/dev.stamp
 .PHONY: bench
 bench: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: sim
+sim: $(VENV)/run.stamp
+	$(BIN)/python -m merismos.simulation $(if $(ARGS),$(ARGS),--seeds 500 --twice)
+
+# 10,000 agents, 1,000,000 tasks: up to 15 minutes and 12 GiB.
+.PHONY: sim-big
+sim-big: $(VENV)/dev.stamp
+	$(BIN)/python -m benchmarks.simulation $(ARGS)
 
 .PHONY: fmt
 fmt: $(VENV)/dev.stamp

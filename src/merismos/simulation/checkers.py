@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from merismos.core.agent.effects import SendMessage
     from merismos.core.kernel import Effect, Event
     from merismos.simulation.hosts import AgentHost
-    from merismos.simulation.scheduler import Scheduler
     from merismos.simulation.world import World
 
 StreamKey = tuple[int, int, str, str]  # host, its run, framework, task
@@ -213,11 +212,11 @@ class Checkers:
         self.updates[message.uuid] = update
 
     # ------------------------------------------------------------ schedulers
-    def on_scheduler_known(self, scheduler: Scheduler) -> None:
+    def on_scheduler_known(self, framework_id: str) -> None:
         """Begin the account of a framework."""
-        self.seen.setdefault(scheduler.id, {})
+        self.seen.setdefault(framework_id, {})
 
-    def on_update_seen(self, scheduler: Scheduler, status: mesos.TaskStatus) -> None:
+    def on_update_seen(self, framework_id: str, status: mesos.TaskStatus) -> None:
         """Take note of an update that reached its scheduler."""
         if status.uuid:
-            self.seen[scheduler.id][status.uuid] = None
+            self.seen[framework_id][status.uuid] = None

@@ -1,6 +1,6 @@
 """Containers that are played: what an agent's effects on them lead to, by chance.
 
-Rules: each launch is answered once, by a start or a failure; what started exits once. A TERM may be ignored, a KILL is not. A signal
+Rules: where `life_s` is given, every container starts and ends well after that long. Otherwise chance rules: each launch is answered once, by a start or a failure; what started exits once. A TERM may be ignored, a KILL is not. A signal
 that comes before the start counts from the start on.
 """
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from merismos.simulation.network import Agenda, Dice
 
 SIGKILL = 9
+NO_CHANCE = 100
 EXITS = (0, 0, 0, 0, 1 << 8, 3 << 8, 9, 11)
 
 
@@ -37,8 +38,9 @@ class Container:
 class Containers:
     """All containers of one run of an agent."""
 
-    def __init__(self, agenda: Agenda, dice: Dice, post: Callable[[Event], None]) -> None:
+    def __init__(self, agenda: Agenda, dice: Dice, post: Callable[[Event], None], life_s: float | None = None) -> None:
         self._agenda = agenda
+        self._life_s = life_s
         self._dice = dice
         self._post = post
         self._containers: dict[str, Container] = {}
@@ -91,7 +93,7 @@ class Containers:
     def _start(self, container: Container) -> None:
         if container.is_over:
             return
-        draw = self._dice.below(100)
+        draw = self._dice.below(100) if self._life_s is None else NO_CHANCE
         if draw < 4:  # noqa: PLR2004 - percents
             self._over(container, events.ContainerLaunchFailed(container.id, "no space left on device"))
             return
@@ -105,6 +107,8 @@ class Containers:
             self._react(container, signal)
         if draw < 60:  # noqa: PLR2004 - odds of a hundred or a thousand
             self._end_after(container, self._dice.uniform(0.001, 5.0), self._dice.pick(EXITS))
+        elif self._life_s is not None:
+            self._end_after(container, self._life_s, 0)
         elif draw < 85:  # noqa: PLR2004 - odds of a hundred or a thousand
             self._end_after(container, self._dice.uniform(5.0, 200.0), self._dice.pick(EXITS))
 

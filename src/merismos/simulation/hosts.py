@@ -121,6 +121,7 @@ class AgentHost:
         self.run = 0
         self.wires: dict[int, Wire] = {}
         self.down_until: float | None = None
+        self.armed_at: float | None = None
         self._make = make
         self._total = total
         self.boot()
@@ -144,7 +145,9 @@ class AgentHost:
             )
         )
         run = self.run
-        self.containers = Containers(world.agenda, world.dice, lambda event: self._post(run, event))
+        self.containers = Containers(
+            world.agenda, world.dice, lambda event: self._post(run, event), world.settings.life_s
+        )
         self.handle(events.Started(world.dice.next_u64(), WALL_OFFSET_S))
         self.handle(events.MasterDetected(ADDRESS))
 
@@ -156,6 +159,7 @@ class AgentHost:
             wire.lose()
         self.wires.clear()
         self.down_until = self.world.agenda.now + pause_s
+        self.world.alarms.set(self, None)
         run = self.run
         self.world.agenda.after(pause_s, lambda: self.boot() if self.run == run else None)
 
@@ -169,10 +173,7 @@ class AgentHost:
         except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise Violation("handle", f"{self.name} fails on {type(event).__name__}: {error!r}") from error
         self._perform(done)
-
-    def next_deadline(self) -> float | None:
-        """Return when the agent wants to be called, None while it is down."""
-        return None if self.down_until is not None else self.machine.next_deadline()
+        world.alarms.set(self, None if self.down_until is not None else self.machine.next_deadline())
 
     def is_registered(self) -> bool:
         """Return whether the agent believes that the master knows it."""

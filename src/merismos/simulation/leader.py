@@ -92,6 +92,7 @@ class Leader:
         self.machine = make(config)
         self.registry: dict[tuple[str, str], bytes] = {}
         self.writes = 0
+        self.armed_at: float | None = None
         self.waiting: dict[int, Answer] = {}
         self._storage: Pipe[tuple[int, Changes]] = Pipe(world.agenda, world.weather, self._stored)
 
@@ -110,6 +111,7 @@ class Leader:
         for effect in done:
             self._perform(effect)
         world.checkers.after_master(event, done)
+        world.alarms.set(self, self.machine.next_deadline())
 
     def _request(self, answer: Answer | None) -> int:
         self.world.next_token += 1

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from merismos.core.kernel import Prng
 
@@ -65,6 +65,46 @@ class Agenda:
     def pop(self) -> Action:
         """Remove and return the next thing that happens."""
         return heapq.heappop(self._heap)[2]
+
+
+class Sleeper(Protocol):
+    """Who wants to be woken; `armed_at` is when, None for never."""
+
+    armed_at: float | None
+
+
+Woken = TypeVar("Woken", bound=Sleeper)
+
+
+class Alarms(Generic[Woken]):
+    """When each machine wants its next timer.
+
+    Shapes: a heap with lazy deletion; an entry counts while its machine's `armed_at` is the entry's.
+    """
+
+    __slots__ = ("_heap", "_order")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Woken]] = []
+        self._order = 0
+
+    def set(self, sleeper: Woken, at: float | None) -> None:
+        """Wake `sleeper` at this instant and at no other."""
+        if at == sleeper.armed_at:
+            return
+        sleeper.armed_at = at
+        if at is not None:
+            self._order += 1
+            heapq.heappush(self._heap, (at, self._order, sleeper))
+
+    def next(self) -> tuple[float, int, Woken] | None:
+        """Return the earliest alarm that still counts."""
+        heap = self._heap
+        while heap:
+            if heap[0][2].armed_at == heap[0][0]:
+                return heap[0]
+            heapq.heappop(heap)
+        return None
 
 
 class Weather:

@@ -165,10 +165,10 @@ class Scheduler:
         assert event.subscribed is not None
         self.id = event.subscribed.framework_id.value
         self.subscribed = True
-        self.world.checkers.on_scheduler_known(self)
+        self.world.checkers.on_scheduler_known(self.id)
 
     def _on_update(self, stream: Stream, status: mesos.TaskStatus) -> None:
-        self.world.checkers.on_update_seen(self, status)
+        self.world.checkers.on_update_seen(self.id, status)
         task = self.tasks.get(status.task_id.value)
         agent_id = "" if status.agent_id is None else status.agent_id.value
         is_its = task is not None and (task.agent_id == agent_id or not agent_id)

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from merismos.core.agent.executors_state import ExecutorPhase
 from merismos.core.agent.state import Phase
 from merismos.core.agent.state import Task as AgentTask
 from merismos.core.master.state import TERMINAL, Task
@@ -46,7 +47,7 @@ class Sweeps:
     def __init__(self, world: World) -> None:
         self.world = world
         self._states: dict[tuple[str, str], tuple[Task, str]] = {}
-        self._demands: dict[str, Resources] = {}
+        self._demands: dict[tuple[str, str], Resources] = {}
 
     @property
     def _master(self) -> Master:
@@ -143,16 +144,22 @@ class Sweeps:
             for task in framework.tasks.values()
             if task.phase is not Phase.ENDED
         ]
+        for executor in state.executors.values():
+            is_freed = state.frameworks[executor.framework_id].shutting_down
+            if executor.phase is not ExecutorPhase.ENDED and not is_freed:
+                own = from_protocol(executor.info.resources)
+                assert not isinstance(own, Rejection)
+                live.append(own)
         total = from_protocol(state.settings.info.resources)
         assert not isinstance(total, Rejection)
         if not total.contains(sum_of(live)):
             raise Violation("overcommit", f"{host.name} has {total} and runs {sum_of(live)}")
 
     def _demand(self, task: AgentTask) -> Resources:
-        demand = self._demands.get(task.container_id)
+        key = (task.container_id, task.task_id)
+        demand = self._demands.get(key)
         if demand is None:
-            demand = demand_of(bytes(decode_task(task.raw).resources)).resources
-            self._demands[task.container_id] = demand
+            demand = self._demands[key] = demand_of(bytes(decode_task(task.raw).resources)).resources
         return demand
 
     # ------------------------------------------------------------ at rest

@@ -73,7 +73,9 @@ def _id_of(framework: Scheduler, agent_id: str, dice: Dice) -> str:
     from merismos.simulation.scheduler import TaskView  # noqa: PLC0415 - the two name each other
 
     if framework.tasks and dice.chance(2):
-        return dice.pick(list(framework.tasks)[-10:])  # used before; the view of the first stays
+        used = dice.pick(list(framework.tasks)[-10:])
+        if framework.tasks[used].state != "TASK_STAGING":
+            return used  # the view of the first stays
     framework.launched += 1
     task_id = f"t{framework.launched}"
     framework.tasks[task_id] = TaskView(task_id, agent_id)

@@ -39,6 +39,9 @@ class Trouble:
             (2, self._be_wrong),
         ]
         self._kinds = [kind for weight, kind in kinds for _ in range(weight)]
+
+    def begin(self) -> None:
+        """Let the first trouble come."""
         self._plan()
 
     def _plan(self) -> None:

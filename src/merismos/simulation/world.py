@@ -20,7 +20,7 @@ from merismos.core.master.state import Config
 from merismos.simulation.checkers import Checkers, Violation
 from merismos.simulation.hosts import AgentHost, Wire, resources_of_host
 from merismos.simulation.leader import Leader, Stream
-from merismos.simulation.network import Agenda, Dice, Weather
+from merismos.simulation.network import Agenda, Alarms, Dice, Weather
 from merismos.simulation.scheduler import Scheduler
 from merismos.simulation.sweeps import Sweeps
 from merismos.simulation.trouble import Trouble
@@ -43,6 +43,8 @@ class Settings(msgspec.Struct, kw_only=True):
     hosts: int = 4
     schedulers: int = 4
     sweep_every: int = 20
+    life_s: float | None = None  # of every container; None leaves it to chance
+    calm: bool = False
 
 
 class World:
@@ -58,17 +60,22 @@ class World:
     ) -> None:
         settings = Settings() if settings is None else settings
         self.seed = seed
+        self.settings = settings
         self.dice = Dice(seed)
         self.agenda = Agenda(1000.0)
         self.weather = Weather(self.dice)
+        self.weather.calm = settings.calm
         self.steps = 0
         self.next_token = 0
         self.wires: dict[int, Wire] = {}
         self.streams: dict[int, Stream] = {}
-        self.history: deque[str] = deque(maxlen=60)
+        self.history: deque[tuple[float, str, str, bytes]] = deque(maxlen=60)
+        self.alarms: Alarms[Leader | AgentHost] = Alarms()
+        self._listener: Callable[[str], None] | None = None
         self._digest = hashlib.blake2b(digest_size=16)
         self._sweep_every = settings.sweep_every
         self._timers = 0
+        self._swept = 0
         self.hosts: list[AgentHost] = []
         self.schedulers: list[Scheduler] = []
         self.checkers = Checkers(self)
@@ -85,15 +92,26 @@ class World:
             self.schedulers.append(scheduler)
             scheduler.subscribe()
         self.trouble = Trouble(self)
+        if not settings.calm:
+            self.trouble.begin()
 
     # ------------------------------------------------------------ the transcript
     def note(self, who: str, what: Event | Effect | None, payload: bytes) -> None:
         """Write one line of the transcript."""
         self.steps += 1
-        name = type(what).__name__
-        self._digest.update(b"%.9f %s %s " % (self.agenda.now, who.encode(), name.encode()))
-        self._digest.update(payload)
-        self.history.append(f"{self.agenda.now:.4f} {who} {name} {payload[:300]!r}")
+        line = (self.agenda.now, who, type(what).__name__, payload)
+        self._digest.update(b"%.9f %b %b %b" % (line[0], who.encode(), line[2].encode(), payload))
+        self.history.append(line)
+        if self._listener is not None:
+            self._listener(_readable(line))
+
+    def listen(self, listener: Callable[[str], None]) -> None:
+        """Let `listener` have each line of the transcript, readable."""
+        self._listener = listener
+
+    def story(self) -> list[str]:
+        """Return the end of the transcript, readable."""
+        return [_readable(line) for line in self.history]
 
     def transcript_hash(self) -> str:
         """Return the hash of all that happened."""
@@ -103,14 +121,16 @@ class World:
     def step(self) -> None:
         """Let the next thing happen."""
         planned = self.agenda.next()
-        at, owner = self._next_timer()
-        if owner is not None and (planned is None or at <= planned):
+        alarm = self.alarms.next()
+        if alarm is not None and (planned is None or alarm[0] <= planned):
+            at, _, owner = alarm
             if at > self.agenda.now:
                 self._timers = 0
+                self.agenda.now = at
             self._timers += 1
             if self._timers > TIMERS_IN_ONE_INSTANT_MAX:
                 raise Violation("handle", f"a timer of {owner} fires at {at} again and again")
-            self.agenda.now = max(self.agenda.now, at)
+            owner.armed_at = None
             owner.handle(TimerFired())
         elif planned is not None:
             self.agenda.now = max(self.agenda.now, planned)
@@ -118,32 +138,27 @@ class World:
         else:
             raise Violation("handle", "nothing is left to happen")
 
-    def _next_timer(self) -> tuple[float, Leader | AgentHost | None]:
-        earliest = self.master.machine.next_deadline()
-        owner: Leader | AgentHost | None = None if earliest is None else self.master
-        for host in self.hosts:
-            at = host.next_deadline()
-            if at is not None and (earliest is None or at < earliest):
-                earliest, owner = at, host
-        return (0.0 if earliest is None else earliest), owner
-
     def run(self, events: int) -> None:
         """Let so many events happen, in trouble."""
-        swept = 0
         while self.steps < events:
             self.step()
-            if self.steps - swept >= self._sweep_every:
-                swept = self.steps
-                self.sweeps.sweep()
-        self.sweeps.sweep()
+            if self.steps - self._swept >= self._sweep_every:
+                self._sweep()
+        self._sweep()
 
     def advance(self, duration_s: float) -> None:
-        """Let time pass."""
+        """Let time pass, swept at every so many events."""
         until = self.agenda.now + duration_s
         passed: list[None] = []
         self.agenda.at(until, lambda: passed.append(None))
         while not passed:
             self.step()
+            if self.steps - self._swept >= self._sweep_every:
+                self._sweep()
+
+    def _sweep(self) -> None:
+        self._swept = self.steps
+        self.sweeps.sweep()
 
     # ------------------------------------------------------------ peace
     def heal(self) -> None:
@@ -182,6 +197,11 @@ class World:
                 raise Violation(checker, f"after {HEALING_S_MAX:g} s of peace {fault}")
             self.advance(LOOK_S)
             self.sweeps.sweep()
+
+
+def _readable(line: tuple[float, str, str, bytes]) -> str:
+    at, who, name, payload = line
+    return f"{at:.4f} {who} {name} {payload[:300]!r}"
 
 
 def simulate(
