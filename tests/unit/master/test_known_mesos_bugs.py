@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from merismos.adapters.agent_http.files import SandboxFiles
+from merismos.adapters.agent_http.operator import CallRefused, OperatorReads
 from merismos.adapters.http.sinks import QUEUE_BYTES_MAX, QueueSink
 from merismos.core.agent import effects as agent_effects
 from merismos.core.master.state import Config
 from merismos.ports.checkpoints import apply
 from merismos.protocol import link
+from merismos.protocol.v1 import agent as operator
+from merismos.protocol.v1 import mesos
 from unit.agent.rig import FRAMEWORK, task
 from unit.agent.rig import Rig as AgentRig
 from unit.master.rig import Rig, framework_info, record_of, running, value
@@ -191,3 +195,12 @@ def test_the_removal_of_a_quota_that_does_not_exist_is_refused_clearly() -> None
     """A real Mesos master crashed on it."""
     answer = Rig().operate({"type": "REMOVE_QUOTA", "remove_quota": {"role": "nobody"}})
     assert answer == (400, "Failed to remove quota for role 'nobody': the role has no quota")
+
+
+def test_the_removal_of_a_standalone_container_is_refused_clearly() -> None:
+    """A real Mesos agent crashed on it."""
+    agent = AgentRig.registered()
+    reads = OperatorReads(agent.state, SandboxFiles(agent.state), {})
+    removal = operator.Call_RemoveContainer(container_id=mesos.ContainerID(value="standalone"))
+    with pytest.raises(CallRefused, match="REMOVE_CONTAINER"):
+        reads.answer(operator.Call(type=operator.Call_Type.REMOVE_CONTAINER, remove_container=removal))
