@@ -54,7 +54,8 @@ class Containers:
                 container.is_fetching = True
                 self._agenda.after(self._dice.uniform(0.01, 5.0), lambda: self._fetched(container))
             case effects.AbortFetch():
-                self._containers.pop(effect.container_id).is_over = True
+                if (aborted := self._containers.pop(effect.container_id, None)) is not None:
+                    aborted.is_over = True
             case effects.LaunchContainer():
                 container = self._containers.get(effect.container_id) or self._make(effect.container_id)
                 self._agenda.after(self._dice.uniform(0.001, 2.0), lambda: self._start(container))

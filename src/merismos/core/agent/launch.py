@@ -242,9 +242,9 @@ def launch(agent: Agent, task: Task) -> None:
 
 
 def begin_launch(agent: Agent, task: Task) -> None:
-    """Write down what will hold a task's process."""
+    """Write down what will hold a task's process; durable, or a power cut would have it fetched for and started again."""
     task.holder = agent.holder
-    agent.checkpoints.keep(task_key(task.framework_id, task.task_id), LaunchBegun(agent.holder))
+    agent.checkpoints.keep(task_key(task.framework_id, task.task_id), LaunchBegun(agent.holder), durable=True)
 
 
 def say_running(agent: Agent, task: Task, now: float) -> None:

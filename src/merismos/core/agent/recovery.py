@@ -283,6 +283,8 @@ def start_over(agent: Agent, task: Task, now: float) -> None:
     if task.killing:
         fail_launch(agent, task, "", now)
     else:
+        task.phase = Phase.FETCHING
+        task.holder = ""
         prepare(agent, agent.frameworks[task.framework_id], task)
 
 
