@@ -19,6 +19,7 @@ help:
 	@echo "make check    style, types, layers, sizes, generated files; no tests"
 	@echo "make bench    measure, and write the table benchmarks/RESULTS.md"
 	@echo "make sim      500 seeds of the simulation, each under two hash seeds (ARGS='--seed 7 --transcript' instead)"
+	@echo "make crash    kill -9 an agent 100 times at random instants, and look for what is lost, doubled or left over"
 	@echo "make fmt      format the code and mend what can be mended by machine"
 	@echo "make clients  install the third-party Mesos clients that tests/clients runs (pip and npm)"
 	@echo "make lock     pin the dependencies anew in requirements/"
@@ -72,6 +73,10 @@ sim: $(VENV)/run.stamp
 .PHONY: sim-big
 sim-big: $(VENV)/dev.stamp
 	$(BIN)/python -m benchmarks.simulation $(ARGS)
+
+.PHONY: crash
+crash: $(VENV)/dev.stamp
+	MERISMOS_CRASHES=100 $(BIN)/python -m pytest -q tests/process/test_agent_crashes.py
 
 .PHONY: fmt
 fmt: $(VENV)/dev.stamp

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.real import RESOURCES, wait_for_agent
+from benchmarks.real import RESOURCES
 from benchmarks.wire import HOST, master_process, process
 
 if TYPE_CHECKING:
@@ -27,7 +27,13 @@ _LOOK_S = 0.01
 @contextmanager
 def agent_process(port: int, folder: str) -> Iterator[subprocess.Popen[bytes]]:
     """Run an agent; it is killed at the end of the block, its tasks go on."""
-    flags = [f"--master={HOST}:{port}", "--ip=127.0.0.1", "--port=0", f"--work_dir={folder}", f"--resources={RESOURCES}"]
+    flags = [
+        f"--master={HOST}:{port}",
+        "--ip=127.0.0.1",
+        "--port=0",
+        f"--work_dir={folder}",
+        f"--resources={RESOURCES}",
+    ]
     command = [sys.executable, "-m", "merismos.daemons.agent", *flags, "--logging_level=ERROR", "--quiet"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as child:
         try:
@@ -59,17 +65,14 @@ def restart_s(tasks: int) -> float:
     with tempfile.TemporaryDirectory() as folder, master_process() as (_, port):
         options = {"frameworks": 2, "tasks": tasks, "final": "TASK_RUNNING", "limit_s": LIMIT_S, "command": "sleep 600"}
         try:
-            with agent_process(port, folder):
-                wait_for_agent(port)
-                with process("benchmarks.load", HOST, str(port), json.dumps(options)) as load:
-                    assert load.stdout is not None
-                    load.stdout.readline()
+            with process("benchmarks.load", HOST, str(port), json.dumps(options)):
+                with agent_process(port, folder):
                     wait_until(port, "master/tasks_running", tasks)
-            before = ask(port, "/metrics/snapshot")["master/slave_reregistrations"]
-            started = time.monotonic()
-            with agent_process(port, folder):
-                wait_until(port, "master/slave_reregistrations", before + 1)
-                return time.monotonic() - started
+                before = ask(port, "/metrics/snapshot")["master/slave_reregistrations"]
+                started = time.monotonic()
+                with agent_process(port, folder):
+                    wait_until(port, "master/slave_reregistrations", before + 1)
+                    return time.monotonic() - started
         finally:
             end_tasks(folder)
 
