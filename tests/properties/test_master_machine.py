@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from merismos.core.master import events as happened
 from merismos.core.master.state import TERMINAL, Agent, Task
 from merismos.model.resources import Resources, sum_of
 from merismos.model.roles import ancestors
@@ -30,8 +31,9 @@ class Cluster(RuleBasedStateMachine):
         self.next_port = 5051
         self.last_states: dict[tuple[str, str], str] = {}
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(removal_interval_s=st.sampled_from([0.0, 0.0, 30.0, 600.0]))
+    def begin(self, removal_interval_s: float) -> None:
+        self.rig.master.config.agent_removal_interval_s = removal_interval_s
         self.join()
         self.subscribe("a", legacy=False)
 
@@ -70,6 +72,17 @@ class Cluster(RuleBasedStateMachine):
             tasks.append(task(f"t-{self.next_task}", offer, need=f"cpus:{cpus};mem:16"))
             self.next_task += 1
         assert framework.accept([offer], launch(*tasks), refuse_s=refuse_s)[0] == 202
+
+    @rule(pick=PICK, seconds=st.sampled_from([0.0, 5.0, 90.0]), closes=st.booleans())
+    def suspend(self, pick: int, seconds: float, *, closes: bool) -> None:
+        self.rig.handle(happened.CoordinationSuspended("ZooKeeper is away"))
+        peers = self.connected()
+        if peers and closes:
+            peers[pick % len(peers)].close()
+        written = dict(self.rig.registry)
+        self.rig.advance(seconds)
+        assert self.rig.registry == written
+        self.rig.handle(happened.CoordinationRestored())
 
     @rule(pick=PICK)
     def decline(self, pick: int) -> None:
