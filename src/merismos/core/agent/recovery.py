@@ -96,6 +96,8 @@ def restore(agent: Agent, event: events.Started, now: float) -> None:
     if damage and agent.settings.strict:
         give_up(agent, f"{damage[0]}; restore it, or start once with --no-strict to go on with what can be read")
         return
+    if agent.exiting is not None:
+        return
     for text in damage:
         agent.effects.append(Log("err", f"recovery goes on without this, since --no-strict is set: {text}"))
     agent.recovering = True
@@ -236,6 +238,8 @@ def restore_stream(agent: Agent, story: list[AnyRecord]) -> None:
 def on_containers_recovered(agent: Agent, event: events.ContainersRecovered, now: float) -> None:
     """Bring every task in line with what holds the containers now."""
     agent.holder = event.holder
+    if agent.exiting is not None:
+        return
     if not agent.recovering:
         for task in agent.containers.values():
             if task.phase is Phase.LAUNCHING and task.holder != agent.holder:
