@@ -11,7 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+<<<<<<< HEAD
 from benchmarks import allocator, failover, real, recovery, wire
+=======
+from benchmarks import allocator, real, registry, wire
+>>>>>>> 09480b3 (Operators' page of high availability, decisions 0040 and 0041, registry bench, clients by ZooKeeper; smaller registry transactions)
 from benchmarks.limits import raise_file_limit
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -101,13 +105,29 @@ def failovers() -> list[Row]:
     ]
 
 
+def registries() -> list[Row]:
+    """The registry in ZooKeeper."""
+    seen = registry.run()
+    if not seen:
+        return []
+    entries = f"{seen['entries']:.0f} agents at the end"
+    return [
+        Row("ZooKeeper registry, agents admitted", seen["admitted_per_s"], "agents/s", "2000", None, entries),
+        Row("ZooKeeper registry, all read", seen["load_s"], "s", "5", None, entries),
+    ]
+
+
 SECTIONS: dict[str, Callable[[], list[Row]]] = {
     "life": task_lives,
     "latency": latencies,
     "memory": memory,
     "allocation": cycles,
     "processes": processes,
+<<<<<<< HEAD
     "failover": failovers,
+=======
+    "registry": registries,
+>>>>>>> 09480b3 (Operators' page of high availability, decisions 0040 and 0041, registry bench, clients by ZooKeeper; smaller registry transactions)
 }
 
 

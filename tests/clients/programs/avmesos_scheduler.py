@@ -1,4 +1,4 @@
-"""An avmesos scheduler by URL: launches two tasks and leaves when both have finished: `avmesos_scheduler.py HOST:PORT`.
+"""An avmesos scheduler by URL or by ZooKeeper: launches two tasks and leaves when both have finished: `avmesos_scheduler.py MASTER`.
 
 avmesos reads its stream by lines and sees an event only once the next one has begun. So that the test needn't wait for
 heartbeats, the program asks for a task that doesn't exist, twice a second; each answer pushes the event before it through.
@@ -78,7 +78,7 @@ class Pair:
 
 
 def main(master):
-    pair = Pair(f"http://{master}")
+    pair = Pair(master if master.startswith("zk://") else f"http://{master}")
     stream = threading.Thread(target=pair.client.register, daemon=True)
     stream.start()
     pair.ask_until_done()

@@ -10,7 +10,7 @@ from merismos.adapters.zookeeper.buckets import (
     BUCKET_BYTES_MAX,
     BUCKETS,
     CLUSTER,
-    TRANSACTION_BYTES_MAX,
+    TRANSACTION_BYTES,
     bucket_of,
     in_transactions,
     pack,
@@ -50,5 +50,5 @@ def test_a_bucket_that_is_full_refuses_and_says_what_to_do() -> None:
 def test_transactions_keep_the_order_and_their_limit(sizes: list[int]) -> None:
     groups = in_transactions(((number, size), size) for number, size in enumerate(sizes))
     assert [one for group in groups for one in group] == list(enumerate(sizes))
-    assert all(sum(size for _, size in group) <= TRANSACTION_BYTES_MAX for group in groups)
+    assert all(len(group) == 1 or sum(size for _, size in group) <= TRANSACTION_BYTES for group in groups)
     assert all(groups)

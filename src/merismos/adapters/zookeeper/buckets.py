@@ -17,7 +17,9 @@ from merismos.ports.registry import Entry, RegistryError
 BUCKETS: Final = 256
 CLUSTER: Final = "cluster"
 BUCKET_BYTES_MAX: Final = 256 * 1024
-TRANSACTION_BYTES_MAX: Final = 512 * 1024
+TRANSACTION_BYTES: Final = (
+    64 * 1024
+)  # ZooKeeper keeps its last 500 transactions in memory: bigger ones have ended a small server
 FORMAT: Final = b"\x01"
 BY_KEY: Final = frozenset({"agents", "unreachable", "gone", "machines", "frameworks"})
 _COMPRESSION: Final = 1
@@ -66,13 +68,13 @@ def unpack(name: str, data: bytes) -> list[Entry]:
 
 
 def in_transactions(sized: Iterable[tuple[Item, int]]) -> list[list[Item]]:
-    """Return the items in groups whose sizes add up to at most a transaction's."""
+    """Return the items in groups whose sizes add up to at most a transaction's; one that is bigger goes alone."""
     groups: list[list[Item]] = []
     room = 0
     for item, size in sized:
         if size > room or not groups:
             groups.append([])
-            room = TRANSACTION_BYTES_MAX
+            room = TRANSACTION_BYTES
         groups[-1].append(item)
         room -= size
     return groups

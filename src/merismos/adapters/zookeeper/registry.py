@@ -2,7 +2,7 @@
 
 Rules: every write is fenced twice: by the versions of the znodes that it replaces, and by the writer's own node in the election,
 which goes with its session. A write that was cut off is looked up before it is tried again. All that was asked for while one write
-was under way goes into the next, a bucket once. After a conflict nothing is written any more: another master leads.
+was under way goes into the next, a bucket once; after a big write the next waits a moment, for the ensemble's disks. After a conflict nothing is written any more: another master leads.
 Source: docs/decisions/0041-registry-in-zookeeper.md.
 """
 
@@ -27,6 +27,8 @@ NODE: Final = "log_replicas"  # the one name beside the candidates that Mesos' o
 FORMAT: Final = b"merismos registry 1"
 FETCH_LIMIT_S: Final = 60.0
 CLOSE_LIMIT_S: Final = 5.0
+IDLE_S_MIN: Final = 0.005
+BYTES_A_SECOND: Final = 32 * 1024 * 1024
 NOT_THERE: Final = -1
 Done = Callable[[RegistryError | None], None]
 
@@ -78,6 +80,8 @@ class ZooKeeperRegistry:
         self._waiting: list[tuple[list[Entry], Done]] = []
         self._writing: asyncio.Task[None] | None = None
         self._broken: RegistryError | None = None
+        self._idle_s = 0.0
+        self._closing = False
 
     async def load(self) -> list[Entry]:
         """Return every entry, as the ensemble's leader knows them.
@@ -104,6 +108,7 @@ class ZooKeeperRegistry:
 
     async def close(self) -> None:
         """Write what waits, as long as there is somebody to take it."""
+        self._closing = True
         if self._writing is not None:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._writing, CLOSE_LIMIT_S)
@@ -126,6 +131,8 @@ class ZooKeeperRegistry:
 
     async def _write(self) -> None:
         while self._waiting:
+            if self._idle_s > IDLE_S_MIN and not self._closing:
+                await asyncio.sleep(self._idle_s)
             batch, self._waiting = self._waiting, []
             if self._broken is None:
                 try:
@@ -151,6 +158,7 @@ class ZooKeeperRegistry:
         for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 raise outcome
+        self._idle_s = sum(len(write.data) for write in writes) / BYTES_A_SECOND
 
     async def _transact(self, writes: list[Write]) -> None:
         fence = self._fence()
