@@ -11,11 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-<<<<<<< HEAD
-from benchmarks import allocator, failover, real, recovery, wire
-=======
-from benchmarks import allocator, real, registry, wire
->>>>>>> 09480b3 (Operators' page of high availability, decisions 0040 and 0041, registry bench, clients by ZooKeeper; smaller registry transactions)
+from benchmarks import allocator, failover, real, recovery, registry, wire
 from benchmarks.limits import raise_file_limit
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -123,11 +119,8 @@ SECTIONS: dict[str, Callable[[], list[Row]]] = {
     "memory": memory,
     "allocation": cycles,
     "processes": processes,
-<<<<<<< HEAD
     "failover": failovers,
-=======
     "registry": registries,
->>>>>>> 09480b3 (Operators' page of high availability, decisions 0040 and 0041, registry bench, clients by ZooKeeper; smaller registry transactions)
 }
 
 
