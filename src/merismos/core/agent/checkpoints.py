@@ -72,6 +72,24 @@ class KillBegun(Record):
     due_at: float
 
 
+class ExecutorTaken(Record):
+    """A custom executor will be run here (JSON of ExecutorInfo)."""
+
+    framework_id: str
+    executor: bytes
+    role: str
+    container_id: str
+
+
+class ExecutorTaskTaken(Record):
+    """A task belongs to a custom executor (JSON of TaskInfo)."""
+
+    framework_id: str
+    executor_id: str
+    task: bytes
+    role: str
+
+
 class UpdateOwed(Record):
     """A scheduler has to hear of this (JSON of TaskStatus)."""
 
@@ -101,6 +119,8 @@ AnyRecord = (
     | TaskTaken
     | LaunchBegun
     | ContainerRuns
+    | ExecutorTaken
+    | ExecutorTaskTaken
     | KillBegun
     | UpdateOwed
     | UpdateAcknowledged
@@ -127,6 +147,11 @@ def framework_key(framework_id: str) -> str:
 def task_key(framework_id: str, task_id: str) -> str:
     """Return the key of a task that was taken."""
     return f"task/{framework_id}/{task_id}"
+
+
+def executor_key(framework_id: str, executor_id: str) -> str:
+    """Return the key of a custom executor."""
+    return f"executor/{framework_id}/{executor_id}"
 
 
 def stream_key(framework_id: str, task_id: str) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from merismos.core.agent import gc
+from merismos.core.agent.checkpoints import ContainerRuns, ExecutorTaken, ExecutorTaskTaken, executor_key, task_key
 from merismos.core.agent.effects import (
     AbortFetch,
     CloseExecutorStream,
@@ -72,6 +73,8 @@ def run_in_executor(agent: Agent, framework: Framework, task: Task, now: float, 
     task.container_id, task.directory, task.pid = executor.container_id, executor.directory, executor.pid
     framework.tasks[task.task_id] = task
     executor.tasks[task.task_id] = task
+    belongs = ExecutorTaskTaken(task.framework_id, executor.executor_id, task.raw, task.role)
+    agent.checkpoints.keep(task_key(task.framework_id, task.task_id), belongs)
     if started:
         _prepare(agent, framework, executor, now)
     elif executor.stream is not None:
@@ -99,6 +102,8 @@ def _make(agent: Agent, framework: Framework, task: Task, info: mesos.ExecutorIn
     executor.directory = sandbox_of_executor(agent.settings.work_dir, agent.registration.agent_id, executor)
     framework.executors[executor.executor_id] = executor
     agent.executors[executor.container_id] = executor
+    taken = ExecutorTaken(executor.framework_id, executor.raw, executor.role, executor.container_id)
+    agent.checkpoints.keep(executor_key(executor.framework_id, executor.executor_id), taken, durable=True)
     return executor
 
 
@@ -144,10 +149,17 @@ def on_fetch_failed(agent: Agent, event: events.FetchFailed, now: float) -> None
 def on_container_launched(agent: Agent, event: events.ContainerLaunched, now: float) -> None:
     """Its process is there; now it has to subscribe."""
     executor = agent.executors[event.container_id]
-    executor.pid = event.pid
     executor.started_wall_s = now + agent.wall_offset_s
+    take_pid(executor, event.pid)
+    key = executor_key(executor.framework_id, executor.executor_id)
+    agent.checkpoints.keep(key, ContainerRuns(executor.pid, executor.started_wall_s, None))
+
+
+def take_pid(executor: Executor, pid: int) -> None:
+    """Know the first process of an executor."""
+    executor.pid = pid
     for task in executor.tasks.values():
-        task.pid = event.pid
+        task.pid = pid
 
 
 def on_container_launch_failed(agent: Agent, event: events.ContainerLaunchFailed, now: float) -> None:
@@ -188,6 +200,7 @@ def end_executor(agent: Agent, executor: Executor, status: int, now: float) -> N
         executor.stream = None
     del agent.executors[executor.container_id]
     del framework.executors[executor.executor_id]
+    agent.checkpoints.drop(executor_key(executor.framework_id, executor.executor_id))
     framework.completed_executors.append(executor)
     gc.keep(agent, executor.directory, now)
     agent.counters.executors_terminated += 1
@@ -219,8 +232,14 @@ def on_registration_overdue(agent: Agent, container_id: str, now: float) -> None
     if executor is None or executor.phase is not ExecutorPhase.REGISTERING:
         return
     executor.phase = ExecutorPhase.TERMINATING
-    executor.end_reason = "REASON_EXECUTOR_REGISTRATION_TIMEOUT"
-    executor.end_message = f"Executor did not register within {agent.settings.executor_registration_timeout_text}"
+    if executor.recovered:
+        executor.end_reason = "REASON_EXECUTOR_REREGISTRATION_TIMEOUT"
+        limit = agent.settings.executor_reregistration_timeout_text
+        executor.end_message = f"Executor did not reregister within {limit}"
+    else:
+        executor.end_reason = "REASON_EXECUTOR_REGISTRATION_TIMEOUT"
+        limit = agent.settings.executor_registration_timeout_text
+        executor.end_message = f"Executor did not register within {limit}"
     agent.effects.append(SignalContainer(container_id, SIGKILL))
     text = f"executor '{executor.executor_id}' of framework {executor.framework_id} is killed"
     agent.effects.append(Log("warning", f"{text}: {executor.end_message} (at {now:.3f})"))

@@ -56,7 +56,7 @@ def on_executor_subscribed(agent: Agent, event: events.ExecutorSubscribed, now: 
     if executor.stream is not None:
         agent.effects.append(CloseExecutorStream(executor.stream))
     executor.stream = event.stream
-    first = executor.phase is not ExecutorPhase.RUNNING
+    first = executor.phase is not ExecutorPhase.RUNNING and not executor.recovered
     executor.phase = ExecutorPhase.RUNNING
     agent.deadlines.cancel(("executor-registration", executor.container_id))
     send(agent, executor, _subscribed(agent, executor))
@@ -71,7 +71,7 @@ def on_executor_subscribed(agent: Agent, event: events.ExecutorSubscribed, now: 
         return
     known = {task.task_id.value: None for task in subscribe.unacknowledged_tasks}
     for task in executor.live_tasks():
-        if not task.delivered or (not task.statuses and task.task_id not in known):
+        if not task.statuses and task.task_id not in known:
             deliver(agent, executor, task)
         if task.killing:
             send(agent, executor, kill_event(task))

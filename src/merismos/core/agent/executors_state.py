@@ -30,7 +30,7 @@ class ExecutorPhase(enum.Enum):
 class Executor:
     """One custom executor.
 
-    Shapes: `info` has its framework's id and the role of its resources filled in; `stream` is None while it isn't subscribed;
+    Shapes: `recovered` says that an earlier agent started it; `info` has its framework's id and the role of its resources filled in; `stream` is None while it isn't subscribed;
     `end_reason` and `end_message` are what its tasks hear when it is gone.
     """
 
@@ -47,6 +47,7 @@ class Executor:
         "phase",
         "pid",
         "raw",
+        "recovered",
         "role",
         "started_wall_s",
         "stream",
@@ -69,6 +70,7 @@ class Executor:
         self.end_reason = "REASON_EXECUTOR_TERMINATED"
         self.end_message = "Executor terminated"
         self.started_wall_s = 0.0
+        self.recovered = False
         self.ended_at = 0.0
 
     def live_tasks(self) -> list[Task]:

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from merismos.core.agent import checkpoints, gc
+from merismos.core.agent import checkpoints, executors_recovery, gc
 from merismos.core.agent.checkpoints import (
     AGENT,
     AgentKnown,
     AnyRecord,
     ContainerRuns,
+    ExecutorTaken,
+    ExecutorTaskTaken,
     FrameworkKnown,
     KillBegun,
     LaunchBegun,
@@ -73,6 +75,7 @@ def on_started(agent: Agent, event: events.Started, now: float) -> None:
     agent.boot_id = event.boot_id
     restore(agent, event, now)
     live = {task.directory: None for task in agent.containers.values()}
+    live |= {executor.directory: None for executor in agent.executors.values()}
     for directory, age_s in sorted(event.sandboxes_before, key=lambda one: -one[1]):
         if directory not in live:
             gc.keep(agent, directory, now - age_s)
@@ -141,6 +144,12 @@ def restore_work(agent: Agent, records: dict[str, list[AnyRecord]], damage: list
             first = story[0]
             if isinstance(first, FrameworkKnown):
                 restore_framework(agent, first)
+            elif isinstance(first, ExecutorTaken):
+                executors_recovery.restore_executor(agent, first, story[1:])
+            elif isinstance(first, ExecutorTaskTaken):
+                task = executors_recovery.restore_task(agent, first)
+                for record in story[1:]:
+                    restore_saying(agent, record, task)
             elif isinstance(first, TaskTaken):
                 restore_task(agent, first, story[1:])
             else:
@@ -190,17 +199,26 @@ def restore_task(agent: Agent, taken: TaskTaken, story: list[AnyRecord]) -> None
                 task.kill_reason = record.reason
                 task.kill_at = record.at
                 task.kill_due_at = record.due_at
-            case UpdateOwed():
-                restore_update(agent, record, task)
-            case UpdateAcknowledged():
-                agent.updates.take_off(taken.framework_id, task.task_id, record.uuid)
             case _:
-                raise RecoveryError(f"{type(record).__name__} says nothing about a task")
+                restore_saying(agent, record, task)
     rendering = task.rendering = Rendering(agent, task.task_id, task.executor_id)
     rendering.container = render_container(agent, task)
     framework.tasks[task.task_id] = task
     if task.phase is not Phase.ENDED:
         agent.containers[task.container_id] = task
+
+
+def restore_saying(agent: Agent, record: AnyRecord, task: Task) -> None:
+    """Rebuild what a scheduler has to hear of a task, or has heard."""
+    match record:
+        case UpdateOwed():
+            restore_update(agent, record, task)
+            if task.executor is not None:
+                task.uuids[record.uuid] = None
+        case UpdateAcknowledged():
+            agent.updates.take_off(task.framework_id, task.task_id, record.uuid)
+        case _:
+            raise RecoveryError(f"{type(record).__name__} says nothing about a task")
 
 
 def restore_update(agent: Agent, owed: UpdateOwed, task: Task | None) -> None:
@@ -258,6 +276,7 @@ def on_containers_recovered(agent: Agent, event: events.ContainersRecovered, now
             start_over(agent, task, now)
         else:
             lost.append(task)
+    executors_recovery.resume_all(agent, held, now)
     lose(agent, lost, now)
     for container in held.values():
         end_unknown(agent, container)
