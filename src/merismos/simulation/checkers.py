@@ -31,11 +31,14 @@ if TYPE_CHECKING:
 
     from merismos.core.agent.effects import SendMessage
     from merismos.core.kernel import Effect, Event
+    from merismos.core.master.state import Master
     from merismos.simulation.hosts import AgentHost
+    from merismos.simulation.masters import MasterHost
     from merismos.simulation.world import World
 
 StreamKey = tuple[int, int, str, str]  # host, its run, framework, task
-TaskKey = tuple[str, str, str]  # framework, task, agent
+TaskKey = tuple[str, str, str, str]  # framework, task, agent, process of a master
+LAUNCHES = (link.RunTasks, link.RunTaskGroup)
 _FINAL = frozenset({"TASK_GONE", "TASK_GONE_BY_OPERATOR", "TASK_DROPPED"})
 _FINAL_REASONS = frozenset({"REASON_AGENT_REMOVED", "REASON_AGENT_REMOVED_BY_OPERATOR"})
 
@@ -46,6 +49,12 @@ class Violation(Exception):
     def __init__(self, checker: str, message: str) -> None:
         super().__init__(f"{checker}: {message}")
         self.checker = checker
+
+
+def records_of(host: MasterHost) -> Master:
+    """Return the records of a master that leads, or believes so."""
+    assert host.machine is not None, host.name
+    return host.machine.master
 
 
 class Wishes:
@@ -73,43 +82,54 @@ class Checkers:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.wishes: dict[str, Wishes] = {}
         self.updates: dict[bytes, Update] = {}
         self.streams: dict[StreamKey, list[Update]] = {}
         self.acknowledged: dict[bytes, None] = {}  # by a scheduler, at the master
         self.acknowledged_at_agent: dict[bytes, None] = {}
         self.seen: dict[str, dict[bytes, None]] = {}  # by framework: the uuids that reached a scheduler of it
+        self.shut_down: dict[str, None] = {}  # frameworks that some master ended at some agent: no more is owed to them
+        self.epochs: dict[tuple[int, int], int] = {}
         self.final: dict[TaskKey, str] = {}
 
     # ------------------------------------------------------------ the master
-    def after_master(self, event: Event, done: Sequence[Effect]) -> None:
-        """Follow what the master was told, and what it launched."""
+    def after_master(self, master: MasterHost, event: Event, done: Sequence[Effect]) -> None:
+        """Follow what a master was told, and what it launched."""
+        records = records_of(master)
+        run = f"{master.name}/{master.run}"
         for effect in done:
+            self._check_writer(master, effect)
             if isinstance(effect, effects.SendToAgent) and isinstance(effect.message, link.RunTasks):
-                agent = self.world.master.machine.master.links[effect.link]
+                agent = records.links[effect.link]
                 assert agent is not None
                 for task_id in effect.message.task_ids:
-                    self.final.pop((effect.message.framework_id, task_id, agent.id), None)
+                    self.final.pop((effect.message.framework_id, task_id, agent.id, run), None)
         match event:
             case events.SchedulerSubscribed():
-                self._follow_subscribe(event)
+                self._follow_subscribe(master, event)
             case events.SchedulerCalled():
                 responses = [effect for effect in done if isinstance(effect, effects.Respond)]
                 if responses and responses[0].status in {200, 202}:
-                    self._follow_call(event)
+                    self._follow_call(master, event)
             case _:
                 pass
 
-    def _follow_subscribe(self, event: events.SchedulerSubscribed) -> None:
-        framework = self.world.master.machine.master.streams.get(event.stream)
+    def _check_writer(self, master: MasterHost, effect: Effect) -> None:
+        """Check that only a master that nobody can have replaced offers, launches and writes."""
+        launches = isinstance(effect, effects.SendToAgent) and isinstance(effect.message, LAUNCHES)
+        decides = launches or isinstance(effect, effects.SendOffers | effects.StoreRegistry)
+        if decides and not master.still_stands():
+            raise Violation("writer", f"{master.name} of epoch {master.epoch} leads no more, yet it decides {effect}")
+
+    def _follow_subscribe(self, master: MasterHost, event: events.SchedulerSubscribed) -> None:
+        framework = records_of(master).streams.get(event.stream)
         subscribe = event.call.subscribe
         if framework is not None and subscribe is not None:
-            self.wishes[framework.id] = Wishes(subscribe.framework_info, subscribe.suppressed_roles)
+            master.wishes[framework.id] = Wishes(subscribe.framework_info, subscribe.suppressed_roles)
 
-    def _follow_call(self, event: events.SchedulerCalled) -> None:
+    def _follow_call(self, master: MasterHost, event: events.SchedulerCalled) -> None:
         call = event.call
         assert call.framework_id is not None
-        wishes = self.wishes[call.framework_id.value]
+        wishes = master.wishes[call.framework_id.value]
         match call.type:
             case Call_Type.SUPPRESS:
                 named = [] if call.suppress is None else call.suppress.roles
@@ -121,18 +141,18 @@ class Checkers:
             case Call_Type.UPDATE_FRAMEWORK:
                 update = call.update_framework
                 assert update is not None
-                self.wishes[call.framework_id.value] = Wishes(update.framework_info, update.suppressed_roles)
+                master.wishes[call.framework_id.value] = Wishes(update.framework_info, update.suppressed_roles)
             case Call_Type.ACKNOWLEDGE:
                 assert call.acknowledge is not None
                 self.acknowledged[call.acknowledge.uuid] = None
             case _:
                 pass
 
-    def on_offers_sent(self, effect: effects.SendOffers) -> None:
+    def on_offers_sent(self, master: MasterHost, effect: effects.SendOffers) -> None:
         """Check that a framework wants what it is offered, and is there to answer."""
         for offer in effect.offers:
             framework = offer.framework
-            wishes = self.wishes.get(framework.id)
+            wishes = master.wishes.get(framework.id)
             fault = ""
             if wishes is None or framework.stream != effect.stream or not framework.active:
                 fault = "the framework is not there"
@@ -147,13 +167,13 @@ class Checkers:
             if fault:
                 raise Violation("wanted", f"offer {offer.id} to {framework.id} in role {offer.role}: {fault}")
 
-    def on_update_sent(self, token: int, status: mesos.TaskStatus) -> None:
+    def on_update_sent(self, master: MasterHost, token: int, status: mesos.TaskStatus) -> None:
         """Check an update on its way to a scheduler against its stream."""
-        framework = self.world.master.machine.master.streams.get(token)
+        framework = records_of(master).streams.get(token)
         if framework is None:
             raise Violation("closed", f"{status} is sent on stream {token}, which no framework has")
         agent_id = "" if status.agent_id is None else status.agent_id.value
-        key = (framework.id, status.task_id.value, agent_id)
+        key = (framework.id, status.task_id.value, agent_id, f"{master.name}/{master.run}")
         if not status.uuid:
             by_removal = str(status.reason) in _FINAL_REASONS
             by_agreement = status.state == "TASK_DROPPED" and status.reason == "REASON_RECONCILIATION"
@@ -171,6 +191,11 @@ class Checkers:
                 raise Violation("order", f"{key} is {update.state} before {before.state} was acknowledged")
 
     # ------------------------------------------------------------ agents
+    def on_hello(self, host: AgentHost, epoch: int) -> None:
+        """Take note of the newest leader that an agent has heard of."""
+        key = (host.number, host.run)
+        self.epochs[key] = max(self.epochs.get(key, 0), epoch)
+
     def before_agent(self, host: AgentHost, event: Event) -> None:
         """Follow which updates an agent knows to be acknowledged, and what it may run again."""
         if not isinstance(event, agent_events.LinkReceived):
@@ -178,6 +203,8 @@ class Checkers:
         message = event.message
         if isinstance(message, link.AcknowledgeStatus):
             self.acknowledged_at_agent[message.uuid] = None
+        elif isinstance(message, link.ShutdownFramework):
+            self.shut_down[message.framework_id] = None
         elif isinstance(message, link.RunTasks):
             for task_id in message.task_ids:
                 stream = self.streams.get((host.number, host.run, message.framework_id, task_id))
@@ -189,6 +216,8 @@ class Checkers:
         """Check that a link is open, and each stream of updates in order."""
         if effect.link not in host.wires or not host.wires[effect.link].agent_open:
             raise Violation("closed", f"{host.name} sends {effect.message} on link {effect.link}, which is closed")
+        if host.wires[effect.link].hello[0] < self.epochs[host.number, host.run]:
+            raise Violation("writer", f"{host.name} answers a master of an epoch that is over: {effect.message}")
         message = effect.message
         if not isinstance(message, link.UpdateStatus):
             return

@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
     from merismos.core.agent.machine import AgentMachine
     from merismos.core.kernel import Effect, Event
+    from merismos.simulation.masters import MasterHost
     from merismos.simulation.world import World
 
     MakeAgent = Callable[[AgentSettings], AgentMachine]
 
 WALL_OFFSET_S = 1_000_000_000.0
-ADDRESS = "10.0.0.1:5050"
 CLOSED = b"closed"
 HELLO = b"hello"
 
@@ -37,8 +37,10 @@ HELLO = b"hello"
 class Wire:
     """One link: two pipes and what each end knows of it."""
 
-    def __init__(self, host: AgentHost, number: int, token: int) -> None:
+    def __init__(self, host: AgentHost, master: MasterHost, number: int, token: int) -> None:
         world = host.world
+        self.master = master
+        self.master_run = master.run
         self.host = host
         self.run = host.run
         self.number = number
@@ -46,16 +48,22 @@ class Wire:
         self.agent_open = True
         self.master_open = False
         self.broken = False
+        self.hello = (0, "", 0.0)
         self.up: Pipe[bytes] = Pipe(world.agenda, world.weather, self._at_master)
         self.down: Pipe[bytes] = Pipe(world.agenda, world.weather, self._at_agent)
 
     def connect(self) -> None:
         """Let the connection come about, if both ends still want it."""
-        if self.agent_open and not self.broken:
-            self.master_open = True
-            self.host.world.wires[self.token] = self
-            self.host.world.master.handle(master_events.LinkOpened(self.token, "10.0.0.1"))
-            self.down.send(HELLO)
+        if not self.agent_open or self.broken:
+            return
+        if self.master.is_deaf() or self.master.run != self.master_run:
+            self.lose()
+            return
+        self.master_open = True
+        self.host.world.wires[self.token] = self
+        self.hello = (self.master.epoch, self.master.id, self.master.window_s)
+        self.down.send(HELLO)
+        self.master.handle(master_events.LinkOpened(self.token, "10.0.1.1"))
 
     def close_at_agent(self) -> None:
         """The agent closes the link, after what it sent."""
@@ -84,8 +92,9 @@ class Wire:
         if frame is CLOSED:
             self._closed_at_master()
             return
-        for message in link.FrameDecoder().feed(frame):
-            self.host.world.master.handle(master_events.LinkReceived(self.token, message), frame)
+        if self.master_open and self.master.run == self.master_run:
+            for message in link.FrameDecoder().feed(frame):
+                self.master.handle(master_events.LinkReceived(self.token, message), frame)
 
     def _at_agent(self, frame: bytes) -> None:
         if self.host.run != self.run or not self.agent_open:
@@ -93,17 +102,22 @@ class Wire:
         if frame is CLOSED:
             self._closed_at_agent()
         elif frame is HELLO:
-            self.host.handle(events.LinkOpened(self.number, 1, self.host.world.master.machine.master.id))
+            self.host.world.checkers.on_hello(self.host, self.hello[0])
+            self.host.handle(events.LinkOpened(self.number, *self.hello))
         else:
             for message in link.FrameDecoder().feed(frame):
                 self.host.handle(events.LinkReceived(self.number, message), frame)
 
     def _closed_at_master(self) -> None:
+        self.master.when_awake(self._closed_for_good)
+
+    def _closed_for_good(self) -> None:
         if self.master_open:
             self.master_open = False
             self.up.cut()
             self.host.world.wires.pop(self.token, None)
-            self.host.world.master.handle(master_events.LinkClosed(self.token))
+            if self.master.run == self.master_run:
+                self.master.handle(master_events.LinkClosed(self.token))
 
     def _closed_at_agent(self) -> None:
         if self.agent_open and self.host.run == self.run:
@@ -149,7 +163,14 @@ class AgentHost:
             world.agenda, world.dice, lambda event: self._post(run, event), world.settings.life_s
         )
         self.handle(events.Started(world.dice.next_u64(), WALL_OFFSET_S))
-        self.handle(events.MasterDetected(ADDRESS))
+        self.handle(events.ContainersRecovered("holder"))
+        self.detect()
+
+    def detect(self) -> None:
+        """Let the agent know who leads."""
+        if self.down_until is None and not self.world.coordination.is_down():
+            leader = self.world.coordination.leader()
+            self.handle(events.MasterDetected(None if leader is None else leader.address))
 
     def crash(self, pause_s: float) -> None:
         """End the agent and all its containers; another starts after a pause."""
@@ -190,7 +211,7 @@ class AgentHost:
                     self.world.checkers.on_agent_sends(self, effect)
                     self.wires[effect.link].up.send(link.encode_frame([effect.message]))
                 case effects.OpenLink():
-                    self._open(effect.link)
+                    self._open(effect.link, effect.address)
                 case effects.CloseLink():
                     self.wires[effect.link].close_at_agent()
                 case effects.Checkpoint():
@@ -202,10 +223,10 @@ class AgentHost:
                 case _:
                     self.containers.perform(effect)
 
-    def _open(self, number: int) -> None:
+    def _open(self, number: int, address: str) -> None:
         world = self.world
         world.next_token += 1
-        wire = self.wires[number] = Wire(self, number, world.next_token)
+        wire = self.wires[number] = Wire(self, world.master_at(address), number, world.next_token)
         if not world.weather.calm and world.dice.chance(10):
             wire.lose()
         else:

@@ -133,6 +133,12 @@ class Weather:
             return CALM_DELAY_S
         return self._dice.uniform(0.0, 0.5) if self._dice.chance(75) else self._dice.uniform(0.5, 120.0)
 
+    def notice_of_watch_s(self) -> float:
+        """Return after how long a watch fires."""
+        if self.calm:
+            return CALM_DELAY_S
+        return self._dice.uniform(0.0, 0.1) if self._dice.chance(80) else self._dice.uniform(0.1, 15.0)
+
 
 class Pipe(Generic[Item]):
     """One direction of a connection: everything in order, late, and nothing more once it is cut."""

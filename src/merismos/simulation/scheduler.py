@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from merismos.core.master.state import TERMINAL
-from merismos.simulation.leader import OfferView, Stream
 from merismos.simulation.network import Pipe
+from merismos.simulation.streams import OfferView, Stream
 from merismos.simulation.tasks import Json, launch_of, value
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 ROLES = ("a", "b", "b/c", "*")
 OVER = TERMINAL | {"TASK_UNREACHABLE", "TASK_UNKNOWN"}
 _OF_LAUNCHES = frozenset({"REASON_INVALID_OFFERS", "REASON_TASK_INVALID"})
+UNAVAILABLE = 503
 _encode = msgspec.json.encode
 
 
@@ -88,7 +89,14 @@ class Scheduler:
         self.interrupt()
         self.subscribed = False
         self.held.clear()
-        self.stream = Stream(self.world, self._received)
+        leader = self.world.coordination.leader()
+        if leader is None or self.world.coordination.is_down():
+            self._try_later()
+            return
+        if self.stream is not None:
+            self.stream.client_open = False
+            self.stream.lose()
+        self.stream = Stream(self.world, self.world.master_at(leader.address), self._received)
         body: Json = {"type": "SUBSCRIBE", "subscribe": {"framework_info": dict(self.info)}}
         if self.id:
             body["framework_id"] = value(self.id)
@@ -96,6 +104,17 @@ class Scheduler:
         if self.world.dice.chance(10) and not self.calm:
             body["subscribe"]["suppressed_roles"] = [self.world.dice.pick(self.roles)]
         self._calls.send((_encode(body), self.stream, True))
+
+    def _try_later(self) -> None:
+        stream = self.stream
+        delay_s = 0.2 if self.calm else self.world.dice.uniform(0.1, 5.0)
+        self.world.agenda.after(delay_s, lambda: self.subscribe() if self.stream is stream else None)
+
+    def detect(self) -> None:
+        """Follow the leadership to another master."""
+        leader = self.world.coordination.leader()
+        if leader is not None and self.stream is not None and self.stream.master.address != leader.address:
+            self.subscribe()
 
     def lose(self) -> None:
         """Lose the connection."""
@@ -125,10 +144,22 @@ class Scheduler:
 
     def _called(self, item: tuple[bytes, Stream, bool]) -> None:
         body, stream, subscribes = item
-        if not subscribes:
-            self.world.master.call(body, stream.stream_id)
+        master = stream.master
+        is_there = master.is_leading() and master.run == stream.master_run
+        if not subscribes and is_there:
+            master.call(body, stream.stream_id, self._answered)
+        elif not subscribes:
+            self.interrupt()
         elif stream.client_open and not stream.pipe.is_cut:
-            self.world.master.subscribe(body, stream)
+            if is_there:
+                master.subscribe(body, stream)
+            elif stream is self.stream:
+                self._try_later()
+
+    def _answered(self, status: int, text: str) -> None:
+        del text
+        if status == UNAVAILABLE:
+            self.interrupt()
 
     # ------------------------------------------------------------ events
     def _received(self, stream: Stream, kind: str, payload: Any) -> None:  # noqa: ANN401 - one type a kind

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from merismos.simulation.leader import OfferView, Stream
+from merismos.simulation.streams import OfferView, Stream
 from merismos.simulation.tasks import Json, scalar, value
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ class SteadyFramework:
         self._left = launches_max
         self._held: dict[str, OfferView] = {}
         self._resources = [scalar("cpus", 0.01), scalar("mem", 1)]
-        self._stream = Stream(world, self._received)
+        self._stream = Stream(world, world.leader, self._received)
         info: Json = {"user": "root", "name": self.name, "roles": ["*"], "failover_timeout": 1e6}
         info["capabilities"] = [{"type": "MULTI_ROLE"}]
-        world.master.subscribe(_encode({"type": "SUBSCRIBE", "subscribe": {"framework_info": info}}), self._stream)
+        world.leader.subscribe(_encode({"type": "SUBSCRIBE", "subscribe": {"framework_info": info}}), self._stream)
         world.agenda.after(0.5, self._launch)
 
     def _received(self, stream: Stream, kind: str, payload: Any) -> None:  # noqa: ANN401, ARG002 - one type a kind
@@ -90,6 +90,6 @@ class SteadyFramework:
         self._call("ACCEPT", {"accept": accept})
 
     def _call(self, kind: str, fields: Json) -> None:
-        self.world.master.call(
+        self.world.leader.call(
             _encode({"type": kind, "framework_id": value(self.id), **fields}), self._stream.stream_id
         )

@@ -29,15 +29,18 @@ from merismos.model.rejection import Rejection
 from merismos.model.resource_protocol import from_protocol
 from merismos.model.resources import EMPTY, Resources, sum_of
 from merismos.protocol.thin import decode_task
-from merismos.simulation.checkers import Violation
+from merismos.simulation.checkers import Violation, records_of
 from merismos.simulation.scheduler import OVER
 
 if TYPE_CHECKING:
     from merismos.core.master.state import Agent, Master
     from merismos.simulation.hosts import AgentHost
+    from merismos.simulation.masters import MasterHost
     from merismos.simulation.scheduler import Scheduler
     from merismos.simulation.world import World
 
+StateKey = tuple[str, str, str]  # process of a master, framework, task
+PLACES = frozenset({"agents", "unreachable", "gone"})
 _OWN_MOVES = frozenset({"TASK_UNREACHABLE", "TASK_GONE_BY_OPERATOR", "TASK_GONE"})
 
 
@@ -46,25 +49,32 @@ class Sweeps:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self._states: dict[tuple[str, str], tuple[Task, str]] = {}
+        self._states: dict[StateKey, tuple[Task, str]] = {}
         self._demands: dict[tuple[str, str], Resources] = {}
 
     @property
     def _master(self) -> Master:
-        return self.world.master.machine.master
+        return self.world.records
 
     def sweep(self) -> None:
         """Check all records against each other."""
-        self._check_indices()
-        for agent in self._master.agents.values():
-            self._check_agent(agent)
-        self._check_places()
-        self._check_tasks()
+        states: dict[StateKey, tuple[Task, str]] = {}
+        for one in self.world.masters:
+            if one.machine is not None:
+                master = one.machine.master
+                self._check_indices(master)
+                for agent in master.agents.values():
+                    self._check_agent(master, agent)
+                self._check_places(master)
+                self._check_tasks(f"{one.name}/{one.run}", master, states)
+        self._states = states
+        if self.world.elected is not None:
+            self._check_registry(self.world.elected)
         for host in self.world.hosts:
             if host.down_until is None:
                 self._check_host(host)
 
-    def _check_agent(self, agent: Agent) -> None:
+    def _check_agent(self, master: Master, agent: Agent) -> None:
         held: dict[tuple[str, str], Resources] = {}
         holders: list[Any] = [*agent.offers.values(), *agent.executors.values()]
         holders += [task for task in agent.tasks.values() if task.state not in TERMINAL]
@@ -75,7 +85,7 @@ class Sweeps:
                 held[key] = held.get(key, EMPTY) + holder.resources
         if not agent.total.contains(sum_of(held.values())):
             raise Violation("twice", f"agent {agent.id} has {agent.total}, but {held} is offered or in use")
-        cluster = self._master.allocator._cluster
+        cluster = master.allocator._cluster
         known = cluster.agents.get(agent.id)
         if known is None:
             raise Violation("accounting", f"the allocator doesn't know agent {agent.id}")
@@ -89,8 +99,7 @@ class Sweeps:
         if offers != counted:
             raise Violation("accounting", f"agent {agent.id}: {offers} offers are out, {counted} are counted")
 
-    def _check_indices(self) -> None:
-        master = self._master
+    def _check_indices(self, master: Master) -> None:
         by_framework = [offer for framework in master.frameworks.values() for offer in framework.offers.values()]
         by_agent = [offer for agent in master.agents.values() for offer in agent.offers.values()]
         everywhere = sorted(master.offers)
@@ -110,21 +119,21 @@ class Sweeps:
         if sorted(master.agents) != sorted(master.allocator._cluster.agents):
             raise Violation("indices", "the agents of the master and of its allocator are not the same")
 
-    def _check_places(self) -> None:
-        master = self._master
-        places = [*master.agents, *master.recovered_agents, *master.unreachable_agents, *master.gone_agents]
-        twice = [agent_id for agent_id, count in Counter(places).items() if count > 1]
+    def _check_places(self, master: Master) -> None:
+        twice = [agent_id for agent_id, count in Counter(_places(master)).items() if count > 1]
         if twice:
             raise Violation("places", f"{twice} are in two places")
-        stored = sorted(key for table, key in self.world.master.registry if table in {"agents", "unreachable", "gone"})
-        if not self.world.master.writes and stored != sorted(places):
-            raise Violation("places", f"the registry has {stored}, the master {sorted(places)}")
 
-    def _check_tasks(self) -> None:
-        states: dict[tuple[str, str], tuple[Task, str]] = {}
-        for framework in self._master.frameworks.values():
+    def _check_registry(self, host: MasterHost) -> None:
+        places = sorted(_places(records_of(host)))
+        stored = sorted(key for table, key in self.world.coordination.registry if table in PLACES)
+        if not host.writes and stored != places:
+            raise Violation("places", f"the registry has {stored}, the master {places}")
+
+    def _check_tasks(self, run: str, master: Master, states: dict[StateKey, tuple[Task, str]]) -> None:
+        for framework in master.frameworks.values():
             for task in [*framework.tasks.values(), *framework.unreachable_tasks.values()]:
-                key = (framework.id, task.id)
+                key = (run, framework.id, task.id)
                 states[key] = (task, task.state)
                 before = self._states.get(key)
                 if before is None or before[0] is not task or before[1] == task.state:
@@ -133,7 +142,6 @@ class Sweeps:
                     before[1] not in TERMINAL and task.state in _OWN_MOVES
                 ):
                     raise Violation("table", f"task {key} goes from {before[1]} to {task.state}")
-        self._states = states
 
     def _check_host(self, host: AgentHost) -> None:
         state = host.machine.state
@@ -165,6 +173,8 @@ class Sweeps:
     # ------------------------------------------------------------ at rest
     def disagreement(self) -> str | None:
         """Return where a healed cluster's machines still disagree, None where nowhere."""
+        if self.world.elected is None:
+            return "nobody leads"
         for host in self.world.hosts:
             fault = self._disagreement_on(host)
             if fault is not None:
@@ -178,11 +188,11 @@ class Sweeps:
                 known = task.update_state or task.state
                 if view is not None and view.agent_id == task.agent.id and view.state != known and not view.interrupted:
                     return f"{scheduler.name} takes {task.id} for {view.state}, the master for {known}"
-        if self.world.master.writes:
+        if self.world.leader.writes:
             return "a write to the registry is under way"
         weights = {
             key: msgspec.json.decode(text)
-            for (table, key), text in self.world.master.registry.items()
+            for (table, key), text in self.world.coordination.registry.items()
             if table == "weights"
         }
         return None if weights == self._master.weights else f"the weights {self._master.weights} are not {weights}"
@@ -203,15 +213,18 @@ class Sweeps:
     def check_nothing_was_lost(self) -> None:
         """Check that each update of an agent that is still there reached its scheduler, if that is still there."""
         runs = {host.number: host.run for host in self.world.hosts}
+        ended = self.world.checkers.shut_down
         for update in self.world.checkers.updates.values():
             number, run, framework_id, task_id = update.key
-            if runs[number] != run or framework_id not in self._master.frameworks:
+            if runs[number] != run or framework_id not in self._master.frameworks or framework_id in ended:
                 continue
             if update.uuid not in self.world.checkers.seen.get(framework_id, ()):
                 raise Violation("lost", f"{framework_id} never saw that {task_id} is {update.state}")
 
     def still_alive(self) -> str | None:
         """Return which task isn't over yet, at the master or for a scheduler that missed nothing; None where none is."""
+        if self.world.elected is None:
+            return "nobody leads"
         for agent in self._master.agents.values():
             if agent.tasks:
                 return f"{agent.id} has {[task.id + ' ' + task.state for task in agent.tasks.values()]}"
@@ -236,6 +249,10 @@ class Sweeps:
             free = self._master.allocator._cluster.agents[agent.id].free
             if offered + free != agent.total:
                 raise Violation("convergence", f"agent {agent.id} runs nothing, yet only {offered + free} is free")
+
+
+def _places(master: Master) -> list[str]:
+    return [*master.agents, *master.recovered_agents, *master.unreachable_agents, *master.gone_agents]
 
 
 def _alive(scheduler: Scheduler, *, even_interrupted: bool) -> list[str]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from merismos.simulation.leader import OfferView
     from merismos.simulation.network import Dice
     from merismos.simulation.scheduler import Scheduler
+    from merismos.simulation.streams import OfferView
 
 Json = dict[str, Any]
 

@@ -6,14 +6,16 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from merismos.simulation.leader import Stream
+from merismos.simulation.coordination import SESSION_S
 from merismos.simulation.scheduler import ROLES
+from merismos.simulation.streams import Stream
 from merismos.simulation.tasks import value
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from merismos.simulation.hosts import AgentHost
+    from merismos.simulation.masters import MasterHost
     from merismos.simulation.world import World
 
 
@@ -37,8 +39,24 @@ class Trouble:
             (1, self._mark_gone),
             (3, self._watch),
             (2, self._be_wrong),
+            (1, self._end_master),
+            (2, self._stop_master),
+            (2, self._cut_master),
+            (1, self._trouble_coordination),
+            (2, self._part),
         ]
         self._kinds = [kind for weight, kind in kinds for _ in range(weight)]
+
+    def mend(self) -> None:
+        """Undo what lasts."""
+        now = self.world.agenda.now
+        self.world.coordination.down_until = min(now, self.world.coordination.down_until)
+        for host in self.world.hosts:
+            host.detect()
+        for scheduler in self.world.schedulers:
+            scheduler.detect()
+        for master in self.world.masters:
+            master.cut_until = min(now, master.cut_until)
 
     def begin(self) -> None:
         """Let the first trouble come."""
@@ -101,8 +119,54 @@ class Trouble:
         infos = [{"role": dice.pick(ROLES[:3]), "weight": dice.pick((0.5, 1.0, 2.0, 10.0))}]
         self._operate({"type": "UPDATE_WEIGHTS", "update_weights": {"weight_infos": infos}})
 
+    def _master(self) -> MasterHost:
+        """Return a master, mostly the one that leads."""
+        leader = self.world.elected
+        return leader if leader is not None and self.world.dice.chance(70) else self.world.dice.pick(self.world.masters)
+
+    def _end_master(self) -> None:
+        master = self._master()
+        if not master.is_down:
+            master.crash(self.world.dice.uniform(0.1, 60.0), "killed")
+
+    def _stop_master(self) -> None:
+        master = self._master()
+        if not master.is_down and not master.is_stopped():
+            master.stop(self.world.dice.uniform(0.1, 60.0) if self.world.dice.chance(60) else 3.0)
+
+    def _cut_master(self) -> None:
+        """Cut a master off from ZooKeeper."""
+        dice = self.world.dice
+        master = self._master()
+        master.cut_until = self.world.agenda.now + (
+            dice.uniform(0.1, 5.0) if dice.chance(60) else dice.uniform(5.0, 60.0)
+        )
+
+    def _trouble_coordination(self) -> None:
+        """Let ZooKeeper be gone for a while, or forget its sessions."""
+        world = self.world
+        forgets = world.dice.chance(25)
+        down_s = world.dice.uniform(SESSION_S if forgets else 0.5, 90.0)
+        world.coordination.down_until = max(world.coordination.down_until, world.agenda.now + down_s)
+        if forgets:
+            world.agenda.after(down_s, world.coordination.end_all)
+
+    def _part(self) -> None:
+        """Part some agents from everything, for a while: what is under way comes late, or the links break."""
+        dice = self.world.dice
+        duration_s = dice.uniform(1.0, 120.0)
+        for host in self.world.hosts:
+            if dice.chance(50):
+                for wire in list(host.wires.values())[-1:]:
+                    wire.up.clog(duration_s)
+                    wire.down.clog(duration_s)
+                    if dice.chance(30):
+                        wire.lose()
+
     def _mark_gone(self) -> None:
-        master = self.world.master.machine.master
+        if self.world.elected is None:
+            return
+        master = self.world.records
         known = [*master.agents, *master.unreachable_agents, *master.recovered_agents, *master.admitting, "nobody"]
         gone = self.world.dice.pick(known)
         self._operate({"type": "MARK_AGENT_GONE", "mark_agent_gone": {"agent_id": value(gone)}})
@@ -112,19 +176,20 @@ class Trouble:
         if len(self._watching) > 1:
             self._watching.pop(0).closed_at_master()
         else:
-            stream = Stream(self.world, None)
+            master = self._master()
+            stream = Stream(self.world, master, None)
             self._watching.append(stream)
-            self.world.master.watch(stream)
+            master.watch(stream)
 
     def _be_wrong(self) -> None:
         """Make calls that the master has to refuse."""
         dice = self.world.dice
         scheduler = dice.pick(self.world.schedulers)
         body = {"type": dice.pick(("KILL", "ACCEPT", "REVIVE")), "framework_id": value(scheduler.id or "nobody")}
-        self.world.master.call(msgspec.json.encode(body), dice.pick((None, "not-a-stream")))
+        self._master().call(msgspec.json.encode(body), dice.pick((None, "not-a-stream")))
         self._operate(
             dice.pick(({"type": "UPDATE_WEIGHTS"}, {"type": "TEARDOWN", "teardown": {"framework_id": value("x")}}))
         )
 
     def _operate(self, call: dict[str, object]) -> None:
-        self.world.master.operate(msgspec.json.encode(call))
+        self._master().operate(msgspec.json.encode(call))

@@ -16,12 +16,12 @@ import msgspec
 from merismos.core.agent.machine import AgentMachine
 from merismos.core.kernel import TimerFired
 from merismos.core.master.machine import MasterMachine
-from merismos.core.master.state import Config
-from merismos.simulation.checkers import Checkers, Violation
+from merismos.simulation.checkers import Checkers, Violation, records_of
+from merismos.simulation.coordination import Coordination
 from merismos.simulation.hosts import AgentHost, Wire, resources_of_host
-from merismos.simulation.leader import Leader, Stream
+from merismos.simulation.masters import MasterHost
 from merismos.simulation.network import Agenda, Alarms, Dice, Weather
-from merismos.simulation.scheduler import Scheduler
+from merismos.simulation.scheduler import OVER, Scheduler
 from merismos.simulation.sweeps import Sweeps
 from merismos.simulation.trouble import Trouble
 
@@ -29,17 +29,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from merismos.core.kernel import Effect, Event
+    from merismos.core.master.state import Master
     from merismos.simulation.hosts import MakeAgent
-    from merismos.simulation.leader import MakeMaster
+    from merismos.simulation.masters import MakeMaster
+    from merismos.simulation.streams import Stream
 
 TIMERS_IN_ONE_INSTANT_MAX = 1000
 HEALING_S_MAX = 1500.0
 LOOK_S = 5.0
+ASK_AGAIN_S = 60.0
 
 
 class Settings(msgspec.Struct, kw_only=True):
     """How big a world is, and how often everything is swept."""
 
+    masters: int = 3
     hosts: int = 4
     schedulers: int = 4
     sweep_every: int = 20
@@ -70,7 +74,7 @@ class World:
         self.wires: dict[int, Wire] = {}
         self.streams: dict[int, Stream] = {}
         self.history: deque[tuple[float, str, str, bytes]] = deque(maxlen=60)
-        self.alarms: Alarms[Leader | AgentHost] = Alarms()
+        self.alarms: Alarms[MasterHost | AgentHost] = Alarms()
         self._listener: Callable[[str], None] | None = None
         self._digest = hashlib.blake2b(digest_size=16)
         self._sweep_every = settings.sweep_every
@@ -80,20 +84,52 @@ class World:
         self.schedulers: list[Scheduler] = []
         self.checkers = Checkers(self)
         self.sweeps = Sweeps(self)
-        config = Config()
-        config.max_completed_frameworks = 1000
-        config.agent_reregister_timeout_s = 200.0
-        self.master = Leader(self, make_master, config)
-        self.master.start(seed)
+        self.coordination = Coordination(self)
+        self.masters: list[MasterHost] = []
+        for number in range(settings.masters):
+            master = MasterHost(self, number, make_master)
+            self.masters.append(master)
+            self.coordination.watch(master.look)
+        while self.elected is None:
+            self.step()
         for number in range(settings.hosts):
-            self.hosts.append(AgentHost(self, number, resources_of_host(number), make_agent))
+            host = AgentHost(self, number, resources_of_host(number), make_agent)
+            self.hosts.append(host)
+            self.coordination.watch(host.detect)
         for number in range(settings.schedulers):
             scheduler = Scheduler(self, number)
             self.schedulers.append(scheduler)
+            self.coordination.watch(scheduler.detect)
             scheduler.subscribe()
         self.trouble = Trouble(self)
         if not settings.calm:
             self.trouble.begin()
+
+    # ------------------------------------------------------------ who leads
+    @property
+    def elected(self) -> MasterHost | None:
+        """The master that leads and has begun to; None while there is none."""
+        at = self.coordination.leader()
+        if at is None:
+            return None
+        master = self.master_at(at.address)
+        return master if master.machine is not None and master.still_stands() else None
+
+    @property
+    def leader(self) -> MasterHost:
+        """The master that leads, where there has to be one."""
+        leader = self.elected
+        assert leader is not None, "nobody leads"
+        return leader
+
+    @property
+    def records(self) -> Master:
+        """The records of the master that leads."""
+        return records_of(self.leader)
+
+    def master_at(self, address: str) -> MasterHost:
+        """Return the master with this address."""
+        return next(one for one in self.masters if one.address == address)
 
     # ------------------------------------------------------------ the transcript
     def note(self, who: str, what: Event | Effect | None, payload: bytes) -> None:
@@ -165,10 +201,12 @@ class World:
         """End all trouble; in time, all machines have to agree, and nobody may have missed anything."""
         self.trouble.is_over = True
         self.weather.calm = True
+        self.trouble.mend()
+        self._wait_for(lambda: "nobody leads" if self.elected is None else None, "convergence")
         for scheduler in self.schedulers:
             scheduler.calm = True
             scheduler.interrupt_if_away()
-        self._wait_for(self.sweeps.disagreement, "convergence")
+        self._wait_for(self.sweeps.disagreement, "convergence", self._tear_down_orphans)
         self.sweeps.check_nothing_was_lost()
 
     def drain(self) -> None:
@@ -177,22 +215,41 @@ class World:
             scheduler.kill_all()
         self._kill_strays()
         self._wait_for(self.sweeps.still_alive, "lost")
-        for scheduler in self.schedulers:
-            scheduler.reconcile([task for task in scheduler.tasks.values() if task.interrupted])
-        self._wait_for(self.sweeps.still_doubtful, "convergence")
-        self._wait_for(self.sweeps.disagreement, "convergence")
+        self._wait_for(self.sweeps.still_doubtful, "convergence", self._reconcile)
+        self._wait_for(self.sweeps.disagreement, "convergence", self._tear_down_orphans)
         self.sweeps.check_nothing_was_lost()
         self.sweeps.check_everything_is_free()
 
     def _kill_strays(self) -> None:
         """Kill what the master knows of and its scheduler doesn't."""
         for scheduler in self.schedulers:
-            for task in self.master.machine.master.frameworks[scheduler.id].tasks.values():
+            for task in self.records.frameworks[scheduler.id].tasks.values():
                 scheduler.kill(task.id, task.agent.id)
 
-    def _wait_for(self, complaint: Callable[[], str | None], checker: str) -> None:
+    def _tear_down_orphans(self) -> None:
+        """End the frameworks whose schedulers ended them in vain: the master that heard of it leads no more."""
+        own = [scheduler.id for scheduler in self.schedulers]
+        if self.elected is not None:
+            for framework_id in list(self.records.frameworks):
+                if framework_id not in own:
+                    call = {"type": "TEARDOWN", "teardown": {"framework_id": {"value": framework_id}}}
+                    self.leader.operate(msgspec.json.encode(call))
+
+    def _reconcile(self) -> None:
+        for scheduler in self.schedulers:
+            doubtful = [task for task in scheduler.tasks.values() if task.interrupted and task.state not in OVER]
+            if doubtful:
+                scheduler.reconcile(doubtful)
+
+    def _wait_for(
+        self, complaint: Callable[[], str | None], checker: str, meanwhile: Callable[[], None] = lambda: None
+    ) -> None:
         until = self.agenda.now + HEALING_S_MAX
+        asked_at = 0.0
         while (fault := complaint()) is not None:
+            if self.agenda.now - asked_at >= ASK_AGAIN_S:
+                asked_at = self.agenda.now
+                meanwhile()
             if self.agenda.now >= until:
                 raise Violation(checker, f"after {HEALING_S_MAX:g} s of peace {fault}")
             self.advance(LOOK_S)

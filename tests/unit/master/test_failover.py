@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import msgspec
 
+from merismos.core.master import effects as do
 from merismos.core.master import events as happened
 from merismos.core.master.recovery import window_s
 from merismos.core.master.state import Config
@@ -245,6 +246,18 @@ def test_a_suspended_master_writes_nothing_and_keeps_what_agents_say_in_order() 
     assert agent.id in rig.master.agents, "its patience begins when the master can see again"
     rig.advance(2)
     assert agent.id in rig.master.unreachable_agents
+
+
+def test_nothing_is_sent_on_a_link_that_came_and_went_while_the_master_was_suspended() -> None:
+    rig = Rig()
+    _, agent = running(rig)
+    agent.close()
+    rig.handle(happened.CoordinationSuspended("ZooKeeper is away"))
+    back = rig.connect()
+    back.send(link.ReregisterAgent(agent.id, agent_info(), "1.12.0", "slave(1)@127.0.0.1:5051"))
+    back.close()
+    done = rig.handle(happened.CoordinationRestored())
+    assert [effect for effect in done if isinstance(effect, do.SendToAgent | do.CloseLink)] == []
 
 
 def test_a_master_that_lost_its_leadership_exits_for_its_supervisor() -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from merismos.core.kernel import Event, TimerFired
+from merismos.core.kernel import Effect, Event, TimerFired
 from merismos.core.master import events, subscriptions
-from merismos.core.master.effects import Exit, Respond
+from merismos.core.master.effects import CloseLink, Exit, Respond, SendToAgent
 
 if TYPE_CHECKING:
     from merismos.core.master.events import CoordinationRestored, CoordinationSuspended, LeadershipLost
@@ -37,6 +37,12 @@ def on_leadership_lost(master: Master, event: LeadershipLost, now: float) -> Non
     """End the process."""
     master.suspended = event.reason
     master.effects.append(Exit(EXIT_LEADERSHIP_LOST, f"this master leads no more: {event.reason}"))
+
+
+def without_closed_links(effects: list[Effect], kept: list[Event]) -> list[Effect]:
+    """Return what can still be done after events that were kept: a link that closed meanwhile takes no more."""
+    closed = {event.link: None for event in kept if isinstance(event, events.LinkClosed)}
+    return [effect for effect in effects if not (isinstance(effect, SendToAgent | CloseLink) and effect.link in closed)]
 
 
 def _refuse(master: Master, event: Request, now: float) -> None:  # noqa: ARG001 - a handler's shape

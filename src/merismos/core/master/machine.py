@@ -56,6 +56,7 @@ class MasterMachine:
             kept, master.kept = master.kept, []
             for event_kept in kept:
                 HANDLERS[type(event_kept)](master, event_kept, now)
+            return coordination.without_closed_links(effects, kept)
         return effects
 
     def next_deadline(self) -> float | None:
