@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from merismos.simulation.masters import MasterHost
     from merismos.simulation.world import World
 
-StreamKey = tuple[int, int, str, str]  # host, its run, framework, task
+StreamKey = tuple[int, int, str, str]  # host, its life, framework, task
 TaskKey = tuple[str, str, str, str]  # framework, task, agent, process of a master
 LAUNCHES = (link.RunTasks, link.RunTaskGroup)
 _FINAL = frozenset({"TASK_GONE", "TASK_GONE_BY_OPERATOR", "TASK_DROPPED"})
@@ -207,10 +207,10 @@ class Checkers:
             self.shut_down[message.framework_id] = None
         elif isinstance(message, link.RunTasks):
             for task_id in message.task_ids:
-                stream = self.streams.get((host.number, host.run, message.framework_id, task_id))
+                stream = self.streams.get((host.number, host.life, message.framework_id, task_id))
                 if stream and stream[-1].state in TERMINAL:
                     # the same id again: another task, whose updates begin anew
-                    self.streams[host.number, host.run, message.framework_id, task_id] = []
+                    self.streams[host.number, host.life, message.framework_id, task_id] = []
 
     def on_agent_sends(self, host: AgentHost, effect: SendMessage) -> None:
         """Check that a link is open, and each stream of updates in order."""
@@ -221,7 +221,7 @@ class Checkers:
         message = effect.message
         if not isinstance(message, link.UpdateStatus):
             return
-        key = (host.number, host.run, message.framework_id, message.task_id)
+        key = (host.number, host.life, message.framework_id, message.task_id)
         stream = self.streams.setdefault(key, [])
         known = self.updates.get(message.uuid)
         if known is not None:

@@ -24,7 +24,7 @@ EXITS = (0, 0, 0, 0, 1 << 8, 3 << 8, 9, 11)
 class Container:
     """One container, from its launch or its fetch on."""
 
-    __slots__ = ("id", "is_fetching", "is_over", "is_running", "signals", "stubborn")
+    __slots__ = ("id", "is_fetching", "is_over", "is_running", "pid", "signals", "status", "stubborn")
 
     def __init__(self, container_id: str, *, stubborn: bool) -> None:
         self.id = container_id
@@ -32,19 +32,35 @@ class Container:
         self.is_running = False
         self.is_over = False
         self.stubborn = stubborn
+        self.pid = 0
+        self.status: int | None = None
         self.signals: list[int] = []
 
 
 class Containers:
-    """All containers of one run of an agent."""
+    """All containers of one host, and what holds them; `post` says whether an agent heard."""
 
-    def __init__(self, agenda: Agenda, dice: Dice, post: Callable[[Event], None], life_s: float | None = None) -> None:
+    def __init__(self, agenda: Agenda, dice: Dice, post: Callable[[Event], bool], life_s: float | None = None) -> None:
         self._agenda = agenda
         self._life_s = life_s
         self._dice = dice
         self._post = post
         self._containers: dict[str, Container] = {}
         self._next_pid = 100
+        self._holders = 1
+
+    @property
+    def holder(self) -> str:
+        """The name of what holds the containers."""
+        return f"holder-{self._holders}"
+
+    def held(self) -> tuple[events.HeldContainer, ...]:
+        """Return what is held, ended or not."""
+        return tuple(
+            events.HeldContainer(one.id, one.pid, one.status, one.signals[-1] if one.signals else 0)
+            for one in self._containers.values()
+            if not one.is_fetching
+        )
 
     def perform(self, effect: Effect) -> None:
         """Do what an agent asks for; what doesn't concern containers is nothing here."""
@@ -56,6 +72,8 @@ class Containers:
             case effects.AbortFetch():
                 if (aborted := self._containers.pop(effect.container_id, None)) is not None:
                     aborted.is_over = True
+            case effects.CollectContainer():
+                self._containers.pop(effect.container_id, None)
             case effects.LaunchContainer():
                 container = self._containers.get(effect.container_id) or self._make(effect.container_id)
                 self._agenda.after(self._dice.uniform(0.001, 2.0), lambda: self._start(container))
@@ -65,15 +83,25 @@ class Containers:
                 pass
 
     def lose_all(self) -> None:
-        """Let what holds the containers die; the agent itself fetches, so that goes on."""
+        """Let what holds the containers die, and another take its place; the agent itself fetches, so that goes on."""
+        self._holders += 1
         for container in list(self._containers.values()):
             if not container.is_fetching:
                 container.is_over = True
                 del self._containers[container.id]
         self._post(events.ContainersLost("the supervisor was killed"))
+        self._post(events.ContainersRecovered(self.holder, self.held()))
+
+    def end_fetches(self) -> None:
+        """The agent is gone, and its fetches with it."""
+        for container in list(self._containers.values()):
+            if container.is_fetching:
+                container.is_over = True
+                del self._containers[container.id]
 
     def forget(self) -> None:
         """End everything without a word: the machine itself is gone."""
+        self._holders += 1
         for container in self._containers.values():
             container.is_over = True
         self._containers.clear()
@@ -103,7 +131,8 @@ class Containers:
             return
         container.is_running = True
         self._next_pid += 1
-        self._post(events.ContainerLaunched(container.id, self._next_pid))
+        container.pid = self._next_pid
+        self._post(events.ContainerLaunched(container.id, container.pid))
         for signal in container.signals:
             self._react(container, signal)
         if draw < 60:  # noqa: PLR2004 - odds of a hundred or a thousand
@@ -126,11 +155,18 @@ class Containers:
             self._end_after(container, self._dice.uniform(0.001, 0.5), signal)
 
     def _end_after(self, container: Container, delay_s: float, status: int) -> None:
-        self._agenda.after(delay_s, lambda: self._over(container, events.ContainerExited(container.id, status)))
+        self._agenda.after(delay_s, lambda: self._exit(container, status))
+
+    def _exit(self, container: Container, status: int) -> None:
+        if not container.is_over:
+            container.is_over = True
+            container.status = status  # until it is collected
+            self._post(events.ContainerExited(container.id, status))
 
     def _over(self, container: Container, event: Event) -> None:
-        if container.is_over:
-            return
-        container.is_over = True
-        del self._containers[container.id]
-        self._post(event)
+        """Let a container that never ran be no more."""
+        if not container.is_over and self._post(event):
+            container.is_over = True
+            self._containers.pop(container.id, None)
+        elif not container.is_over:
+            self._agenda.after(1.0, lambda: self._over(container, event))

@@ -1,7 +1,7 @@
-"""Machines with an agent each, and the links from them to the master.
+"""Machines with an agent each.
 
-Rules: a host that is restarted has a new agent at the old address, without memory. Both ends of a broken link learn of it, each in
-its own time; what an end sends over a link that it has closed, or was told is closed, is a violation.
+Rules: an agent that ends leaves its containers and its disk to the next one at the same address. A power cut ends the containers too
+and what was not durable; a lost disk leaves a new agent with nothing.
 """
 
 from __future__ import annotations
@@ -12,117 +12,23 @@ import msgspec
 
 from merismos.core.agent import effects, events
 from merismos.core.agent.state import AgentSettings, Link
-from merismos.core.master import events as master_events
 from merismos.protocol import json, link
 from merismos.protocol.v1 import mesos
 from merismos.simulation.checkers import Violation
 from merismos.simulation.containers import Containers
-from merismos.simulation.network import Pipe
+from merismos.simulation.disk import Disk
+from merismos.simulation.links import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from merismos.core.agent.machine import AgentMachine
     from merismos.core.kernel import Effect, Event
-    from merismos.simulation.masters import MasterHost
     from merismos.simulation.world import World
 
     MakeAgent = Callable[[AgentSettings], AgentMachine]
 
 WALL_OFFSET_S = 1_000_000_000.0
-CLOSED = b"closed"
-HELLO = b"hello"
-
-
-class Wire:
-    """One link: two pipes and what each end knows of it."""
-
-    def __init__(self, host: AgentHost, master: MasterHost, number: int, token: int) -> None:
-        world = host.world
-        self.master = master
-        self.master_run = master.run
-        self.host = host
-        self.run = host.run
-        self.number = number
-        self.token = token
-        self.agent_open = True
-        self.master_open = False
-        self.broken = False
-        self.hello = (0, "", 0.0)
-        self.up: Pipe[bytes] = Pipe(world.agenda, world.weather, self._at_master)
-        self.down: Pipe[bytes] = Pipe(world.agenda, world.weather, self._at_agent)
-
-    def connect(self) -> None:
-        """Let the connection come about, if both ends still want it."""
-        if not self.agent_open or self.broken:
-            return
-        if self.master.is_deaf() or self.master.run != self.master_run:
-            self.lose()
-            return
-        self.master_open = True
-        self.host.world.wires[self.token] = self
-        self.hello = (self.master.epoch, self.master.id, self.master.window_s)
-        self.down.send(HELLO)
-        self.master.handle(master_events.LinkOpened(self.token, "10.0.1.1"))
-
-    def close_at_agent(self) -> None:
-        """The agent closes the link, after what it sent."""
-        self.agent_open = False
-        self.down.cut()
-        self.up.send(CLOSED)
-
-    def close_at_master(self) -> None:
-        """The master closes the link, after what it sent."""
-        self.up.cut()
-        self.down.send(CLOSED)
-        self.host.world.agenda.after(0.0, self._closed_at_master)
-
-    def lose(self) -> None:
-        """Break the connection; each end notices in its own time."""
-        if self.broken:
-            return
-        self.broken = True
-        self.up.cut()
-        self.down.cut()
-        world = self.host.world
-        world.agenda.after(world.weather.notice_s(), self._closed_at_master)
-        world.agenda.after(world.weather.notice_s(), self._closed_at_agent)
-
-    def _at_master(self, frame: bytes) -> None:
-        if frame is CLOSED:
-            self._closed_at_master()
-            return
-        if self.master_open and self.master.run == self.master_run:
-            for message in link.FrameDecoder().feed(frame):
-                self.master.handle(master_events.LinkReceived(self.token, message), frame)
-
-    def _at_agent(self, frame: bytes) -> None:
-        if self.host.run != self.run or not self.agent_open:
-            return
-        if frame is CLOSED:
-            self._closed_at_agent()
-        elif frame is HELLO:
-            self.host.world.checkers.on_hello(self.host, self.hello[0])
-            self.host.handle(events.LinkOpened(self.number, *self.hello))
-        else:
-            for message in link.FrameDecoder().feed(frame):
-                self.host.handle(events.LinkReceived(self.number, message), frame)
-
-    def _closed_at_master(self) -> None:
-        self.master.when_awake(self._closed_for_good)
-
-    def _closed_for_good(self) -> None:
-        if self.master_open:
-            self.master_open = False
-            self.up.cut()
-            self.host.world.wires.pop(self.token, None)
-            if self.master.run == self.master_run:
-                self.master.handle(master_events.LinkClosed(self.token))
-
-    def _closed_at_agent(self) -> None:
-        if self.agent_open and self.host.run == self.run:
-            self.agent_open = False
-            self.host.handle(events.LinkClosed(self.number, "the connection broke"))
 
 
 class AgentHost:
@@ -136,15 +42,20 @@ class AgentHost:
         self.wires: dict[int, Wire] = {}
         self.down_until: float | None = None
         self.armed_at: float | None = None
+        self.life = 1
+        self.boots = 1
         self._make = make
         self._total = total
+        self.disk = Disk(world.agenda, world.weather, world.dice)
+        self.containers = Containers(world.agenda, world.dice, self._post, world.settings.life_s)
         self.boot()
 
     def boot(self) -> None:
-        """Start an agent that knows nothing of the last one."""
+        """Start an agent with what is on the disk."""
         world = self.world
         self.run += 1
         self.down_until = None
+        self.is_recovered = False
         port = 5051 + self.number
         info = mesos.AgentInfo(hostname=f"host{self.number}", port=port, resources=self._total)
         self.machine = self._make(
@@ -158,24 +69,30 @@ class AgentHost:
                 gc_delay_s=600.0,
             )
         )
+        kept = tuple(self.disk.entries().items())
+        if not kept and self.run > 1:
+            self.life += 1
+        self.handle(events.Started(world.dice.next_u64(), WALL_OFFSET_S, (), kept, (), f"boot-{self.boots}"))
         run = self.run
-        self.containers = Containers(
-            world.agenda, world.dice, lambda event: self._post(run, event), world.settings.life_s
-        )
-        self.handle(events.Started(world.dice.next_u64(), WALL_OFFSET_S))
-        self.handle(events.ContainersRecovered("holder"))
+        world.agenda.after(world.weather.write_s(), lambda: self._recover() if self.run == run else None)
+
+    def _recover(self) -> None:
+        """Let the agent know what became of the containers, then who leads."""
+        self.is_recovered = True
+        self.handle(events.ContainersRecovered(self.containers.holder, self.containers.held()))
         self.detect()
 
     def detect(self) -> None:
         """Let the agent know who leads."""
-        if self.down_until is None and not self.world.coordination.is_down():
+        if self.down_until is None and self.is_recovered and not self.world.coordination.is_down():
             leader = self.world.coordination.leader()
             self.handle(events.MasterDetected(None if leader is None else leader.address))
 
-    def crash(self, pause_s: float) -> None:
-        """End the agent and all its containers; another starts after a pause."""
+    def end(self, pause_s: float) -> None:
+        """End the agent; another starts after a pause and finds the containers and the disk."""
         self.run += 1
-        self.containers.forget()
+        self.disk.end_writer()
+        self.containers.end_fetches()
         for wire in list(self.wires.values()):
             wire.lose()
         self.wires.clear()
@@ -183,6 +100,22 @@ class AgentHost:
         self.world.alarms.set(self, None)
         run = self.run
         self.world.agenda.after(pause_s, lambda: self.boot() if self.run == run else None)
+
+    def cut_power(self, pause_s: float) -> None:
+        """End the agent and all its containers, and lose what wasn't durable."""
+        self._end_machine(pause_s)
+        self.disk.cut_power()
+
+    def lose_disk(self, pause_s: float) -> None:
+        """End the agent and all its containers, and lose all that was written."""
+        self._end_machine(pause_s)
+        self.disk.lose()
+
+    def _end_machine(self, pause_s: float) -> None:
+        self.life += 1
+        self.boots += 1
+        self.end(pause_s)
+        self.containers.forget()
 
     def handle(self, event: Event, payload: bytes = b"") -> None:
         """Let the agent take one event, and do what it asks for."""
@@ -193,16 +126,30 @@ class AgentHost:
             done = self.machine.handle(event, world.agenda.now)
         except (ArithmeticError, AssertionError, LookupError, TypeError, ValueError, AttributeError) as error:
             raise Violation("handle", f"{self.name} fails on {type(event).__name__}: {error!r}") from error
+        run = self.run
         self._perform(done)
-        world.alarms.set(self, None if self.down_until is not None else self.machine.next_deadline())
+        if self.run == run:
+            world.alarms.set(self, None if self.down_until is not None else self.machine.next_deadline())
 
     def is_registered(self) -> bool:
         """Return whether the agent believes that the master knows it."""
         return self.down_until is None and self.machine.state.registration.status is Link.REGISTERED
 
-    def _post(self, run: int, event: Event) -> None:
-        if run == self.run:
-            self.handle(event)
+    def _post(self, event: Event) -> bool:
+        """Let the agent have an event of its containers; return whether it is there to hear of it."""
+        if self.down_until is not None or not self.is_recovered:
+            return False
+        self.handle(event)
+        return True
+
+    def _write(self, effect: effects.Checkpoint) -> None:
+        run = self.run
+
+        def done() -> None:
+            if self.run == run:
+                self.handle(events.Checkpointed(effect.sequence))
+
+        self.disk.write(effect.changes, durable=effect.durable, done=done)
 
     def _perform(self, done: Sequence[Effect]) -> None:
         for effect in done:
@@ -215,10 +162,14 @@ class AgentHost:
                 case effects.CloseLink():
                     self.wires[effect.link].close_at_agent()
                 case effects.Checkpoint():
-                    self.handle(events.Checkpointed(effect.sequence))
+                    self._write(effect)
+                case effects.OpenCheckpoints():
+                    self.disk.open(effect.agent_id)
+                case effects.ForgetAgent():
+                    self.disk.open("")
                 case effects.Exit():
                     self.world.note(self.name, effect, effect.reason.encode())
-                    self.crash(self.world.dice.uniform(0.1, 30.0))
+                    self.end(self.world.dice.uniform(0.1, 30.0))
                     return
                 case _:
                     self.containers.perform(effect)

@@ -133,6 +133,12 @@ class Weather:
             return CALM_DELAY_S
         return self._dice.uniform(0.0, 0.5) if self._dice.chance(75) else self._dice.uniform(0.5, 120.0)
 
+    def write_s(self) -> float:
+        """Return how long a write to a disk takes."""
+        if self.calm:
+            return CALM_DELAY_S
+        return self._dice.uniform(0.0001, 0.003) if self._dice.chance(97) else self._dice.uniform(0.003, 2.0)
+
     def notice_of_watch_s(self) -> float:
         """Return after how long a watch fires."""
         if self.calm:

@@ -30,7 +30,7 @@ class Trouble:
             (30, self._act),
             (12, self._lose_link),
             (4, self._clog),
-            (3, self._crash),
+            (5, self._crash),
             (3, self._lose_containers),
             (6, self._lose_stream),
             (5, self._fail_over),
@@ -90,7 +90,9 @@ class Trouble:
     def _crash(self) -> None:
         host = self._host()
         if host.down_until is None:
-            host.crash(self.world.dice.uniform(0.1, 120.0))
+            dice = self.world.dice
+            ends = dice.pick((host.end, host.end, host.end, host.end, host.cut_power, host.cut_power, host.lose_disk))
+            ends(dice.uniform(0.1, 20.0) if dice.chance(60) else dice.uniform(20.0, 120.0))
 
     def _lose_containers(self) -> None:
         host = self._host()

@@ -18,7 +18,8 @@ from merismos.core.kernel import TimerFired
 from merismos.core.master.machine import MasterMachine
 from merismos.simulation.checkers import Checkers, Violation, records_of
 from merismos.simulation.coordination import Coordination
-from merismos.simulation.hosts import AgentHost, Wire, resources_of_host
+from merismos.simulation.hosts import AgentHost, resources_of_host
+from merismos.simulation.links import Wire
 from merismos.simulation.masters import MasterHost
 from merismos.simulation.network import Agenda, Alarms, Dice, Weather
 from merismos.simulation.scheduler import OVER, Scheduler

@@ -173,11 +173,6 @@ class Checkpoints:
         self._changes.append((key, _ENCODER.encode(record)))
         self._durable = self._durable or durable
 
-    def replace(self, key: str, record: Record, *, durable: bool = False) -> None:
-        """Let a key have this record alone."""
-        self._changes.append((key, None))
-        self.keep(key, record, durable=durable)
-
     def drop(self, key: str) -> None:
         """Forget a key."""
         self._changes.append((key, None))

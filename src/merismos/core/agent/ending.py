@@ -122,7 +122,7 @@ def forget_framework_if_idle(agent: Agent, framework: Framework) -> None:
 def keep_framework(agent: Agent, framework: Framework) -> None:
     """Write a framework down as it is now."""
     record = FrameworkKnown(framework.framework_id, framework.raw, framework.shutting_down)
-    agent.checkpoints.replace(framework_key(framework.framework_id), record)
+    agent.checkpoints.keep(framework_key(framework.framework_id), record)
 
 
 def stop_if_over(agent: Agent, now: float) -> None:

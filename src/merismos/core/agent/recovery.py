@@ -39,7 +39,15 @@ from merismos.core.agent.effects import (
     OpenCheckpoints,
     SignalContainer,
 )
-from merismos.core.agent.ending import end, end_as, fail_launch, forget_framework_if_idle, keep_framework, stop_if_over
+from merismos.core.agent.ending import (
+    complete_if_over,
+    end,
+    end_as,
+    fail_launch,
+    forget_framework_if_idle,
+    keep_framework,
+    stop_if_over,
+)
 from merismos.core.agent.kill import SIGKILL, SIGTERM, kill
 from merismos.core.agent.launch import allocate, begin_launch, prepare, run
 from merismos.core.agent.registration import keep_agent
@@ -142,8 +150,9 @@ def restore_work(agent: Agent, records: dict[str, list[AnyRecord]], damage: list
     for key, story in records.items():
         try:
             first = story[0]
-            if isinstance(first, FrameworkKnown):
-                restore_framework(agent, first)
+            last = story[-1]
+            if isinstance(last, FrameworkKnown):
+                restore_framework(agent, last)
             elif isinstance(first, ExecutorTaken):
                 executors_recovery.restore_executor(agent, first, story[1:])
             elif isinstance(first, ExecutorTaskTaken):
@@ -159,9 +168,10 @@ def restore_work(agent: Agent, records: dict[str, list[AnyRecord]], damage: list
     for framework in list(agent.frameworks.values()):
         if framework.shutting_down:
             agent.updates.drop_framework(framework.framework_id)
-            for task in list(framework.tasks.values()):
-                if task.phase is Phase.ENDED:
-                    del framework.tasks[task.task_id]
+        for task in list(framework.tasks.values()):
+            # Its last acknowledgement was written down, and the power went before its end was.
+            task.acknowledged = task.phase is Phase.ENDED and (task.framework_id, task.task_id) not in agent.updates
+            complete_if_over(agent, task, agent.started_at)
         forget_framework_if_idle(agent, framework)
 
 

@@ -97,7 +97,7 @@ def on_agent_registered(agent: Agent, message: link.AgentRegistered, now: float)
 def keep_agent(agent: Agent) -> None:
     """Write down who we are, and that it is this boot of the machine."""
     info = json.encode(agent.settings.info)
-    agent.checkpoints.replace(AGENT, AgentKnown(agent.registration.agent_id, info, agent.boot_id), durable=True)
+    agent.checkpoints.keep(AGENT, AgentKnown(agent.registration.agent_id, info, agent.boot_id), durable=True)
 
 
 def on_refuse_agent(agent: Agent, message: link.RefuseAgent, now: float) -> None:

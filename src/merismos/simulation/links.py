@@ -1,0 +1,112 @@
+"""Links from agents to masters: two pipes each, and what each end knows of them.
+
+Rules: both ends of a broken link learn of it, each in its own time; what an end sends over a link that it has closed, or was told
+is closed, is a violation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from merismos.core.agent import events
+from merismos.core.master import events as master_events
+from merismos.protocol import link
+from merismos.simulation.network import Pipe
+
+if TYPE_CHECKING:
+    from merismos.simulation.hosts import AgentHost
+    from merismos.simulation.masters import MasterHost
+
+CLOSED = b"closed"
+HELLO = b"hello"
+
+
+class Wire:
+    """One link: two pipes and what each end knows of it."""
+
+    def __init__(self, host: AgentHost, master: MasterHost, number: int, token: int) -> None:
+        world = host.world
+        self.master = master
+        self.master_run = master.run
+        self.host = host
+        self.run = host.run
+        self.number = number
+        self.token = token
+        self.agent_open = True
+        self.master_open = False
+        self.broken = False
+        self.hello = (0, "", 0.0)
+        self.up: Pipe[bytes] = Pipe(world.agenda, world.weather, self._at_master)
+        self.down: Pipe[bytes] = Pipe(world.agenda, world.weather, self._at_agent)
+
+    def connect(self) -> None:
+        """Let the connection come about, if both ends still want it."""
+        if not self.agent_open or self.broken:
+            return
+        if self.master.is_deaf() or self.master.run != self.master_run:
+            self.lose()
+            return
+        self.master_open = True
+        self.host.world.wires[self.token] = self
+        self.hello = (self.master.epoch, self.master.id, self.master.window_s)
+        self.down.send(HELLO)
+        self.master.handle(master_events.LinkOpened(self.token, "10.0.1.1"))
+
+    def close_at_agent(self) -> None:
+        """The agent closes the link, after what it sent."""
+        self.agent_open = False
+        self.down.cut()
+        self.up.send(CLOSED)
+
+    def close_at_master(self) -> None:
+        """The master closes the link, after what it sent."""
+        self.up.cut()
+        self.down.send(CLOSED)
+        self.host.world.agenda.after(0.0, self._closed_at_master)
+
+    def lose(self) -> None:
+        """Break the connection; each end notices in its own time."""
+        if self.broken:
+            return
+        self.broken = True
+        self.up.cut()
+        self.down.cut()
+        world = self.host.world
+        world.agenda.after(world.weather.notice_s(), self._closed_at_master)
+        world.agenda.after(world.weather.notice_s(), self._closed_at_agent)
+
+    def _at_master(self, frame: bytes) -> None:
+        if frame is CLOSED:
+            self._closed_at_master()
+            return
+        if self.master_open and self.master.run == self.master_run:
+            for message in link.FrameDecoder().feed(frame):
+                self.master.handle(master_events.LinkReceived(self.token, message), frame)
+
+    def _at_agent(self, frame: bytes) -> None:
+        if self.host.run != self.run or not self.agent_open:
+            return
+        if frame is CLOSED:
+            self._closed_at_agent()
+        elif frame is HELLO:
+            self.host.world.checkers.on_hello(self.host, self.hello[0])
+            self.host.handle(events.LinkOpened(self.number, *self.hello))
+        else:
+            for message in link.FrameDecoder().feed(frame):
+                self.host.handle(events.LinkReceived(self.number, message), frame)
+
+    def _closed_at_master(self) -> None:
+        self.master.when_awake(self._closed_for_good)
+
+    def _closed_for_good(self) -> None:
+        if self.master_open:
+            self.master_open = False
+            self.up.cut()
+            self.host.world.wires.pop(self.token, None)
+            if self.master.run == self.master_run:
+                self.master.handle(master_events.LinkClosed(self.token))
+
+    def _closed_at_agent(self) -> None:
+        if self.agent_open and self.host.run == self.run:
+            self.agent_open = False
+            self.host.handle(events.LinkClosed(self.number, "the connection broke"))
