@@ -29,6 +29,7 @@ from merismos.core.agent.checkpoints import (
     TaskTaken,
     UpdateAcknowledged,
     UpdateOwed,
+    stream_key,
 )
 from merismos.core.agent.compatibility import compare
 from merismos.core.agent.effects import (
@@ -258,6 +259,10 @@ def restore_stream(agent: Agent, story: list[AnyRecord]) -> None:
                 agent.refused[key] = (record.record, record.framework)
             case _:
                 raise RecoveryError(f"{type(record).__name__} says nothing about an update")
+    if key not in agent.updates:
+        # Its last acknowledgement was written down, and the power went before its end was.
+        agent.refused.pop(key, None)
+        agent.checkpoints.drop(stream_key(*key))
 
 
 # ------------------------------------------------------------------ what became of the containers

@@ -1,0 +1,45 @@
+"""What an agent makes of checkpoints whose last records a power cut took."""
+
+from __future__ import annotations
+
+from merismos.core.agent import events
+from merismos.ports.checkpoints import Change, Entries, apply
+from unit.agent.rig import WALL_OFFSET_S, Rig, task
+
+
+def changes_of(rig: Rig) -> list[Change]:
+    return [change for checkpoint in rig.checkpoints for change in checkpoint.changes]
+
+
+def recovered(changes: list[Change]) -> Rig:
+    """The next agent, with what is left of these changes."""
+    rig = Rig()
+    entries: Entries = {}
+    apply(entries, changes)
+    rig.handle(events.Started(2, WALL_OFFSET_S, (), tuple(entries.items()), (), ""))
+    rig.handle(events.ContainersRecovered("another"))
+    return rig
+
+
+def finished() -> Rig:
+    rig = Rig.registered()
+    rig.handle(events.ContainersRecovered("holder"))
+    rig.run(task("t"))
+    rig.launched("t")
+    rig.exited("t", 0)
+    rig.acknowledge_all()
+    return rig
+
+
+def test_an_agent_starts_whatever_was_written_last() -> None:
+    changes = changes_of(finished())
+    for count in range(len(changes) + 1):
+        rig = recovered(changes[:count])
+        assert rig.state.exiting is None, f"after {count} of {len(changes)} changes: {rig.state.exiting}"
+
+
+def test_a_task_whose_last_update_was_acknowledged_is_over_though_its_end_was_not_written() -> None:
+    changes = changes_of(finished())
+    last = max(number for number, (key, record) in enumerate(changes) if key.startswith("task/") and record is None)
+    rig = recovered(changes[:last])
+    assert [one.task_id for one in rig.state.tasks()] == []
