@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from merismos.core.agent import gc
-from merismos.core.agent.checkpoints import FrameworkKnown, framework_key, stream_key, task_key
+from merismos.core.agent.checkpoints import FrameworkKnown, framework_key, task_key
 from merismos.core.agent.effects import Exit, ForgetAgent, Log, SendMessage
 from merismos.core.agent.state import Agent, Framework, Link, Phase, Task
 from merismos.core.agent.statuses import update_task
@@ -100,8 +100,7 @@ def complete_if_over(agent: Agent, task: Task, now: float) -> None:
     if task.phase is not Phase.ENDED or not (task.acknowledged or framework.shutting_down):
         return
     if framework.tasks.pop(task.task_id, None) is not None:
-        make = task_key if task.executor is None else stream_key
-        agent.checkpoints.drop(make(task.framework_id, task.task_id))
+        agent.checkpoints.drop(task_key(task.framework_id, task.task_id))
         if task.executor is None:
             framework.completed.append(task)
         else:

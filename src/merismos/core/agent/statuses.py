@@ -146,8 +146,7 @@ def owe(agent: Agent, update: UpdateStatus, now: float) -> None:
 
 def key_of(agent: Agent, framework_id: str, task_id: str) -> str:
     """Return the checkpoint key under which a task's updates are."""
-    task = agent.task(framework_id, task_id)
-    make = stream_key if task is None or task.executor is not None else task_key
+    make = stream_key if agent.task(framework_id, task_id) is None else task_key
     return make(framework_id, task_id)
 
 
