@@ -26,6 +26,7 @@ ROLES = ("a", "b", "b/c", "*")
 OVER = TERMINAL | {"TASK_UNREACHABLE", "TASK_UNKNOWN"}
 _OF_LAUNCHES = frozenset({"REASON_INVALID_OFFERS", "REASON_TASK_INVALID"})
 UNAVAILABLE = 503
+PATIENCE_S = 30.0
 _encode = msgspec.json.encode
 
 
@@ -104,6 +105,13 @@ class Scheduler:
         if self.world.dice.chance(10) and not self.calm:
             body["subscribe"]["suppressed_roles"] = [self.world.dice.pick(self.roles)]
         self._calls.send((_encode(body), self.stream, True))
+        stream = self.stream
+        self.world.agenda.after(PATIENCE_S, lambda: self._give_up(stream))
+
+    def _give_up(self, stream: Stream) -> None:
+        """Subscribe anew where nobody answered: the master may have ended with the call unread."""
+        if self.stream is stream and not self.subscribed:
+            self.subscribe()
 
     def _try_later(self) -> None:
         stream = self.stream
