@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from merismos.simulation.__main__ import HASH_SEEDS
+from merismos.simulation.marks import NAMES
 
 SEEDS = 200
 
@@ -17,7 +18,7 @@ SEEDS = 200
 @pytest.mark.timeout(900)
 def test_each_of_the_seeds_holds_and_has_one_transcript_under_two_hash_seeds() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "merismos.simulation", "--seeds", str(SEEDS), "--twice"],
+        [sys.executable, "-m", "merismos.simulation", "--seeds", str(SEEDS), "--twice", "--marks"],
         capture_output=True,
         text=True,
         timeout=890,
@@ -25,5 +26,9 @@ def test_each_of_the_seeds_holds_and_has_one_transcript_under_two_hash_seeds() -
         env={**os.environ},
     )
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
-    assert len(done.stdout.splitlines()) == SEEDS
+    lines = done.stdout.splitlines()
+    assert len(lines) == SEEDS + len(NAMES)
+    assert [line for line in lines[SEEDS:] if line.startswith("0 times")] == [], (
+        "rare situations that no seed came through"
+    )
     assert len(HASH_SEEDS) == len(set(HASH_SEEDS)) == 2

@@ -11,6 +11,7 @@ from itertools import zip_longest
 from typing import IO
 
 from merismos.simulation.checkers import Violation
+from merismos.simulation.marks import NAMES, Marks
 from merismos.simulation.world import Settings, World
 
 HASH_SEEDS = ("1", "2")
@@ -27,6 +28,7 @@ def parser_of() -> argparse.ArgumentParser:
     parser.add_argument("--frameworks", type=int, default=4)
     parser.add_argument("--sweep-every", type=int, default=50, help="events between two full sweeps")
     parser.add_argument("--transcript", action="store_true", help="print all that happens, a line an event")
+    parser.add_argument("--marks", action="store_true", help="say at the end which rare situations came about")
     parser.add_argument(
         "--twice",
         action="store_true",
@@ -41,15 +43,20 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser_of().parse_args(arguments)
     if given.twice:
         return _twice([one for one in arguments if one != "--twice"])
+    marks = Marks()
     settings = Settings(hosts=given.agents, schedulers=given.frameworks, sweep_every=given.sweep_every)
     for seed in range(given.seed, given.seed + given.seeds):
-        if not _run(seed, settings, given):
+        if not _run(seed, settings, given, marks):
             return 1
+    if given.marks:
+        for name in NAMES:
+            sys.stdout.write(f"{marks.reached.get(name, 0)} times: {name}\n")
     return 0
 
 
-def _run(seed: int, settings: Settings, given: argparse.Namespace) -> bool:
+def _run(seed: int, settings: Settings, given: argparse.Namespace, marks: Marks) -> bool:
     world = World(seed, settings)
+    world.marks = marks if given.marks else None
     if given.transcript:
         world.listen(print)
     try:

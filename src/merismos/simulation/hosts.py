@@ -168,7 +168,7 @@ class AgentHost:
                 case effects.ForgetAgent():
                     self.disk.open("")
                 case effects.Exit():
-                    self.world.note(self.name, effect, effect.reason.encode())
+                    self.world.note(self.name, None, b"exits: " + effect.reason.encode())
                     self.end(self.world.dice.uniform(0.1, 30.0))
                     return
                 case _:

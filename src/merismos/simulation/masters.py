@@ -249,6 +249,8 @@ class MasterHost:
         for effect in done:
             if self.run != run:
                 return
+            if world.marks is not None:
+                world.marks.of_effect(effect)
             self._perform(effect)
         if self.run == run:
             world.checkers.after_master(self, event, done)

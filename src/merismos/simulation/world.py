@@ -29,9 +29,10 @@ from merismos.simulation.trouble import Trouble
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from merismos.core.kernel import Effect, Event
+    from merismos.core.kernel import Event
     from merismos.core.master.state import Master
     from merismos.simulation.hosts import MakeAgent
+    from merismos.simulation.marks import Marks
     from merismos.simulation.masters import MakeMaster
     from merismos.simulation.streams import Stream
 
@@ -76,6 +77,7 @@ class World:
         self.streams: dict[int, Stream] = {}
         self.history: deque[tuple[float, str, str, bytes]] = deque(maxlen=60)
         self.alarms: Alarms[MasterHost | AgentHost] = Alarms()
+        self.marks: Marks | None = None
         self._listener: Callable[[str], None] | None = None
         self._digest = hashlib.blake2b(digest_size=16)
         self._sweep_every = settings.sweep_every
@@ -133,10 +135,12 @@ class World:
         return next(one for one in self.masters if one.address == address)
 
     # ------------------------------------------------------------ the transcript
-    def note(self, who: str, what: Event | Effect | None, payload: bytes) -> None:
+    def note(self, who: str, what: Event | None, payload: bytes) -> None:
         """Write one line of the transcript."""
         self.steps += 1
         line = (self.agenda.now, who, type(what).__name__, payload)
+        if self.marks is not None and what is not None:
+            self.marks.of_event(what)
         self._digest.update(b"%.9f %b %b %b" % (line[0], who.encode(), line[2].encode(), payload))
         self.history.append(line)
         if self._listener is not None:
