@@ -166,24 +166,28 @@ def down(agent: Agent) -> None:
 
 
 def introduce(agent: Agent) -> link.RegisterAgent | link.ReregisterAgent:
-    """Return what the agent says about itself, with all that it runs if it has an id already."""
+    """Return what the agent says about itself, with all that it runs if it has an id already.
+
+    What it is about to end for good, it ends without a word to anybody: no master shall wait for it.
+    """
     settings = agent.settings
     info = json.encode(settings.info)
     if not agent.registration.agent_id:
         return link.RegisterAgent(info, settings.version, settings.pid, settings.capabilities)
     tasks = []
     for task in agent.tasks():
-        if not task.acknowledged:
+        if not task.acknowledged and not agent.frameworks[task.framework_id].shutting_down:
             status = task.statuses[-1] if task.statuses else b""
             tasks.append(link.TaskRecord(task.framework_id, task.raw, task.role, task.state, status))
     executors = [
         link.ExecutorRecord(executor.framework_id, executor.raw, executor.container_id)
         for executor in agent.executors.values()
+        if not agent.frameworks[executor.framework_id].shutting_down
     ]
     frameworks = {
         framework.framework_id: framework.raw
         for framework in agent.frameworks.values()
-        if framework.tasks or framework.executors
+        if (framework.tasks or framework.executors) and not framework.shutting_down
     }
     for record, framework in agent.refused.values():
         tasks.append(record)
