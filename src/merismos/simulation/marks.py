@@ -35,9 +35,6 @@ OF_EVENTS: dict[str, Callable[[Event], bool]] = {
         and isinstance(event.message, link.ReregisterAgent)
         and bool(event.message.tasks)
     ),
-    "an agent is refused": lambda event: (
-        isinstance(event, agent_events.LinkReceived) and isinstance(event.message, link.RefuseAgent)
-    ),
     "a framework is ended at an agent": lambda event: (
         isinstance(event, agent_events.LinkReceived) and isinstance(event.message, link.ShutdownFramework)
     ),
