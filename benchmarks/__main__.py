@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import allocator, failover, real, recovery, registry, wire
+from benchmarks import allocator, failover, real, recovery, registry, start, wire
 from benchmarks.limits import raise_file_limit
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -113,6 +113,16 @@ def registries() -> list[Row]:
     ]
 
 
+def starts() -> list[Row]:
+    """What a person waits for."""
+    floor = start.floor_ms()
+    commands = {"ps": ["ps"], "run": ["run", "--", "true"]}
+    rows = [
+        Row(f"CLI start, `{name}`", start.command_ms(words), "ms", "200", floor) for name, words in commands.items()
+    ]
+    return [*rows, Row("`merismos up`, 2 agents ready", start.up_s(2), "s", "3")]
+
+
 SECTIONS: dict[str, Callable[[], list[Row]]] = {
     "life": task_lives,
     "latency": latencies,
@@ -121,6 +131,7 @@ SECTIONS: dict[str, Callable[[], list[Row]]] = {
     "processes": processes,
     "failover": failovers,
     "registry": registries,
+    "start": starts,
 }
 
 
