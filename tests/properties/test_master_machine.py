@@ -93,7 +93,7 @@ class Cluster(RuleBasedStateMachine):
 
     @rule(pick=PICK, state=st.sampled_from(STATES), acknowledged=st.booleans(), wanted=st.booleans())
     def update(self, pick: int, state: str, *, acknowledged: bool, wanted: bool) -> None:
-        found = [one for peer in self.connected() for one in peer.record.tasks.values()]
+        found = [one for peer in self.connected() for one in peer.record.tasks]
         if not found:
             return
         chosen = found[pick % len(found)]
@@ -186,7 +186,7 @@ class Cluster(RuleBasedStateMachine):
 
     def _used(self, agent: Agent) -> Resources:
         held = [offer.resources for offer in agent.offers.values()]
-        held += [one.resources for one in agent.tasks.values() if one.state not in TERMINAL]
+        held += [one.resources for one in agent.tasks if one.state not in TERMINAL]
         return sum_of(held)
 
     @invariant()
@@ -212,7 +212,7 @@ class Cluster(RuleBasedStateMachine):
         offers = [offer for agent in master.agents.values() for offer in agent.offers.values()]
         assert Counter(map(id, offers)) == Counter(map(id, master.offers.values()))
         by_framework = [one for framework in master.frameworks.values() for one in framework.tasks.values()]
-        by_agent = [one for agent in master.agents.values() for one in agent.tasks.values()]
+        by_agent = [one for agent in master.agents.values() for one in agent.tasks]
         assert Counter(map(id, by_framework)) == Counter(map(id, by_agent))
         for stream, framework in master.streams.items():
             assert framework.stream == stream

@@ -126,7 +126,7 @@ class Generous(MasterMachine):
         launched = any(isinstance(one, effects.SendToAgent) and isinstance(one.message, link.RunTasks) for one in done)
         if launched:
             for agent in self.master.agents.values():
-                for task in list(agent.tasks.values())[-1:]:
+                for task in list(agent.tasks)[-1:]:
                     self.master.allocator.recover(task.framework.id, task.role, agent.id, task.resources, now=now)
         return done
 

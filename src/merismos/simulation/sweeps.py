@@ -77,7 +77,7 @@ class Sweeps:
     def _check_agent(self, master: Master, agent: Agent) -> None:
         held: dict[tuple[str, str], Resources] = {}
         holders: list[Any] = [*agent.offers.values(), *agent.executors.values()]
-        holders += [task for task in agent.tasks.values() if task.state not in TERMINAL]
+        holders += [task for task in agent.tasks if task.state not in TERMINAL]
         for holder in holders:
             framework_id = holder.framework_id if hasattr(holder, "framework_id") else holder.framework.id
             if holder.resources:
@@ -106,7 +106,7 @@ class Sweeps:
         if not everywhere == sorted(one.id for one in by_framework) == sorted(one.id for one in by_agent):
             raise Violation("indices", "the offers of the master, its frameworks and its agents are not the same")
         tasks = [id(task) for framework in master.frameworks.values() for task in framework.tasks.values()]
-        if sorted(tasks) != sorted(id(task) for agent in master.agents.values() for task in agent.tasks.values()):
+        if sorted(tasks) != sorted(id(task) for agent in master.agents.values() for task in agent.tasks):
             raise Violation("indices", "the tasks of the frameworks and of the agents are not the same")
         for framework in master.frameworks.values():
             if (framework.stream is not None) != (master.streams.get(framework.stream or 0) is framework):
@@ -206,7 +206,7 @@ class Sweeps:
         if not host.is_registered() or agent is None or agent.link is None:
             return f"{host.name} is not registered"
         ours = {(task.framework_id, task.task_id): task.state for task in state.tasks()}
-        theirs = {key: task.state for key, task in agent.tasks.items()}
+        theirs = {(task.framework.id, task.id): task.state for task in agent.tasks}
         if ours != theirs:
             return f"{host.name} runs {ours}, the master believes {theirs}"
         if len(state.updates):
@@ -230,7 +230,7 @@ class Sweeps:
             return "nobody leads"
         for agent in self._master.agents.values():
             if agent.tasks:
-                return f"{agent.id} has {[task.id + ' ' + task.state for task in agent.tasks.values()]}"
+                return f"{agent.id} has {[task.id + ' ' + task.state for task in agent.tasks]}"
         for scheduler in self.world.schedulers:
             alive = _alive(scheduler, even_interrupted=False)
             if alive:

@@ -148,7 +148,7 @@ def _launch(
         task_id = view.task_id.value
         task = Task(task_id, framework, agent, role, resources, view.json, executor_id)
         framework_tasks[task_id] = task
-        agent_tasks[framework_id, task_id] = task
+        agent_tasks[task] = None
         task_ids.append(task_id)
         infos.append(view.json)
         if master.operator_streams:

@@ -104,7 +104,7 @@ def give_up_in_turn(master: Master, agent: Agent, now: float) -> None:
         disconnect(master, agent, now)
         master.deadlines.cancel(("agent", agent.id))
     wall_at = now + master.wall_offset_s
-    for task in list(agent.tasks.values()):
+    for task in list(agent.tasks):
         if task.framework.partition_aware and task.state not in TERMINAL:
             _end_unreachable(master, task, wall_at, now)
 
@@ -129,7 +129,7 @@ def _on_unreachable(agent_id: str, wall_at: float, master: Master, now: float) -
     counters.count(master, "master/slave_removals/reason_unhealthy")
     master.unreachable_agents[agent_id] = wall_at
     registrar.expect_garbage(master, now)
-    for task in list(agent.tasks.values()):
+    for task in list(agent.tasks):
         if task.state in TERMINAL:
             tasks.remove(master, task)
         else:
@@ -143,7 +143,7 @@ def _end_unreachable(master: Master, task: Task, wall_at: float, now: float) -> 
     tasks.end(master, task, now, state, "REASON_AGENT_REMOVED", UNHEALTHY, unreachable_at=wall_at)
     master.agents_with_unreachable_tasks[task.agent.id] = None
     del framework.tasks[task.id]
-    del task.agent.tasks[framework.id, task.id]
+    del task.agent.tasks[task]
     kept = framework.unreachable_tasks
     kept[task.id] = task
     while len(kept) > master.config.max_unreachable_tasks_per_framework:
@@ -220,7 +220,7 @@ def mark_gone(master: Master, agent_id: str, wall_at: float, now: float) -> None
 
 
 def _end_tasks(master: Master, agent: Agent, now: float, state: str, reason: str, message: str) -> None:
-    for task in list(agent.tasks.values()):
+    for task in list(agent.tasks):
         if task.state not in TERMINAL:
             tasks.end(master, task, now, state_for(task.framework, state), reason, message)
         tasks.remove(master, task)

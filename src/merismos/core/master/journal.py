@@ -22,7 +22,14 @@ def decide(
     until: float | None = None,
     task_id: str = "",
 ) -> None:
-    """Write one line; the oldest falls out, and no client's long text fills the memory."""
+    """Write one line, or count the last one once more where it says the same; no client's long text fills the memory."""
     if len(message) > MESSAGE_MAX:
         message = message[:MESSAGE_MAX] + "…"
-    framework.decisions.append(Decision(at, reason, role, message, agent_id, until, task_id))
+    decisions = framework.decisions
+    if decisions:
+        last = decisions[-1]
+        if (last.message, last.role, last.agent_id, last.task_id) == (message, role, agent_id, task_id):
+            last.at, last.until = at, until
+            last.times += 1
+            return
+    decisions.append(Decision(at, reason, role, message, agent_id, until, task_id))

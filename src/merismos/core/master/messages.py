@@ -57,8 +57,9 @@ def send_kept_kills(master: Master, agent: Agent) -> None:
     assert agent.link is not None
     kills, agent.kills = agent.kills, {}
     for (framework_id, task_id), grace_s in kills.items():
-        task = agent.tasks.get((framework_id, task_id))
-        if task is not None and task.state not in TERMINAL:
+        framework = master.frameworks.get(framework_id)
+        task = None if framework is None else framework.tasks.get(task_id)
+        if task is not None and task.agent is agent and task.state not in TERMINAL:
             master.effects.append(SendToAgent(agent.link, link.KillTask(framework_id, task_id, grace_s)))
 
 

@@ -220,24 +220,25 @@ def _agree(master: Master, agent: Agent, message: link.ReregisterAgent, now: flo
         if task_id is None:
             continue
         seen[record.framework_id, task_id] = None
-        task = agent.tasks.get((record.framework_id, task_id))
-        if task is not None:
-            tasks.follow(master, task, record.state, now)
-            continue
         framework = master.frameworks.get(record.framework_id)
         if framework is None:
+            continue
+        task = framework.tasks.get(task_id)
+        if task is not None and task.agent is agent:
+            tasks.follow(master, task, record.state, now)
             continue
         made = _make_task(framework, agent, record)
         if made is not None:
             if made.state not in TERMINAL:
                 master.allocator.allocate_used(framework.id, made.role, agent.id, made.resources)
             _announce_return(master, made, now)
-    for key, task in list(agent.tasks.items()):
-        if key not in seen and task.state not in TERMINAL:
+    for task in list(agent.tasks):
+        if (task.framework.id, task.id) in seen:
+            continue
+        if task.state not in TERMINAL:
             state = state_for(task.framework, "TASK_DROPPED")
             tasks.end(master, task, now, state, "REASON_RECONCILIATION", _UNKNOWN_TO_AGENT)
-        if key not in seen:
-            tasks.remove(master, task)
+        tasks.remove(master, task)
     _lose_unreported(master, agent, now)
     _forget_executors(master, agent, message, now)
     for executor in _learn_executors(master, agent, message):
@@ -443,7 +444,7 @@ def _learn_executors(master: Master, agent: Agent, message: link.ReregisterAgent
 
 
 def _role_of(framework: Framework, agent: Agent, executor_id: str) -> str:
-    for task in agent.tasks.values():
+    for task in agent.tasks:
         if task.framework is framework and task.executor_id == executor_id:
             return task.role
     return framework.roles[0] if framework.roles else "*"

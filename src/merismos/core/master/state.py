@@ -40,7 +40,7 @@ TERMINAL = frozenset(
 
 
 class Decision(msgspec.Struct, gc=False):
-    """Why work of a framework waits: one line of its journal.
+    """Why work of a framework waits: one line of its journal, which may have been decided several `times`, at last at `at`.
 
     Shapes: `reason` is a lower-case word (`declined`, `offer_timeout`, `rescinded`, `task_invalid`, `offers_invalid`).
     """
@@ -52,6 +52,7 @@ class Decision(msgspec.Struct, gc=False):
     agent_id: str = ""
     until: float | None = None
     task_id: str = ""
+    times: int = 1
 
 
 class Task(msgspec.Struct, gc=False, eq=False):
@@ -71,7 +72,7 @@ class Task(msgspec.Struct, gc=False, eq=False):
     info: bytes
     executor_id: str
     state: str = "TASK_STAGING"
-    statuses: list[bytes] = []
+    statuses: tuple[bytes, ...] = ()
     update_uuid: bytes = b""
     update_state: str = ""
 
@@ -161,7 +162,7 @@ class Agent:
         self.pings_missed = 0
         self.kills: dict[tuple[str, str], float | None] = {}  # asked for while the link was down, with their grace
         self.offers: dict[str, Offer] = {}
-        self.tasks: dict[tuple[str, str], Task] = {}  # by (framework id, task id)
+        self.tasks: dict[Task, None] = {}  # a key of both ids would cost a tuple a task
         self.executors: dict[tuple[str, str], Executor] = {}  # by (framework id, executor id)
 
 

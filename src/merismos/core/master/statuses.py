@@ -101,10 +101,5 @@ def cause_of(status: bytes) -> tuple[str, str]:
 def keep_status(task: Task, state: str, status: bytes) -> None:
     """Remember `status`: one a state, the last entry replaced when the state repeats."""
     statuses = task.statuses
-    if not statuses:
-        task.statuses = [status]  # a list of exactly one: most tasks that run have no more
-    elif task.update_state == state:
-        statuses[-1] = status
-    else:
-        statuses.append(status)
+    task.statuses = (*statuses[:-1], status) if task.update_state == state else (*statuses, status)
     task.update_state = state

@@ -43,7 +43,7 @@ def add(task: Task) -> None:
     """Record a task with its framework and its agent."""
     framework = task.framework
     framework.tasks[task.id] = task
-    task.agent.tasks[framework.id, task.id] = task
+    task.agent.tasks[task] = None
 
 
 def on_update_status(master: Master, agent: Agent, message: link.UpdateStatus, now: float) -> None:
@@ -129,7 +129,7 @@ def remove(master: Master, task: Task) -> None:
     """Forget a task that is over; its framework keeps the last so many for who looks at history."""
     framework = task.framework
     del framework.tasks[task.id]
-    task.agent.tasks.pop((framework.id, task.id), None)
+    task.agent.tasks.pop(task, None)
     complete(master, framework, task)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from merismos.core.master.state import TERMINAL
+from merismos.core.master.state import TERMINAL, Agent
 from merismos.model.resource_protocol import to_protocol
 from merismos.model.resources import Resources, sum_of
 from merismos.protocol.v1 import mesos
@@ -13,7 +13,7 @@ from merismos.protocol.v1 import mesos
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from merismos.core.master.state import Agent, Framework, Master
+    from merismos.core.master.state import Framework, Master, Task
 
 WIRE_VERSION = "1.12.0"  # the Mesos whose APIs we speak; clients compare it
 BUILD_DATE = "2026-11-23 00:00:00 UTC"
@@ -80,12 +80,16 @@ def used_by_role(master: Master) -> dict[str, Resources]:
 def _used_by_role(records: Iterable[Agent | Framework]) -> dict[str, Resources]:
     parts: dict[str, list[Resources]] = {}
     for record in records:
-        for task in record.tasks.values():
+        for task in _tasks_of(record):
             if task.state not in TERMINAL:
                 parts.setdefault(task.role, []).append(task.resources)
         for executor in record.executors.values():
             parts.setdefault(executor.role, []).append(executor.resources)
     return {role: sum_of(resources) for role, resources in parts.items()}
+
+
+def _tasks_of(record: Agent | Framework) -> Iterable[Task]:
+    return record.tasks if isinstance(record, Agent) else record.tasks.values()
 
 
 def offered(record: Agent | Framework) -> dict[str, Resources]:

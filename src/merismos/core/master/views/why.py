@@ -117,6 +117,7 @@ def _decisions(master: Master, framework: Framework) -> list[Answer]:
     return [
         {
             "at": values.wall_s(master, decision.at),
+            "times": decision.times,
             "reason": decision.reason,
             "role": decision.role,
             "message": decision.message,
