@@ -65,7 +65,7 @@ def latencies() -> list[Row]:
 
 def memory() -> list[Row]:
     """What the master holds for a running task, and for an agent."""
-    tasks, agents, crowd = 50000, 100, 2000
+    tasks, agents, crowd = 100_000, 100, 2000
     with wire.master_process() as (pid, port):
         per_task = wire.measure(pid, port, agents, "running", {"frameworks": 10, "tasks": tasks})["rss_per_task"]
     per_agent = wire.memory_per_agent(crowd, frameworks=1000)

@@ -6,6 +6,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from merismos.core.master.state import TERMINAL, Task
+from merismos.core.master.statuses import whole_statuses
 from merismos.core.master.views import operator, v0
 from merismos.protocol import link
 from unit.master.rig import Json, Peer, Rig, Scheduler, framework_info, launch, task
@@ -150,7 +151,7 @@ class Walk:
 
 def as_reported(task: Task) -> link.TaskRecord:
     """What the agent of an unreachable task says of it: the state before the master gave it up."""
-    before = task.statuses[:-1]
+    before = whole_statuses(task)[:-1]
     if not before:
         return link.TaskRecord(task.framework.id, task.info, task.role, "TASK_STAGING")
     state = msgspec.json.decode(before[-1])["state"]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from merismos.core.master import counters
 from merismos.core.master.effects import Respond, SendUpdate
-from merismos.core.master.statuses import state_for, status_of
+from merismos.core.master.statuses import latest_status, state_for, status_of
 
 if TYPE_CHECKING:
     from merismos.core.master.state import Framework, Master, Task
@@ -98,7 +98,7 @@ def _send_latest(master: Master, task: Task, now: float) -> None:
         _REASON,
         "Reconciliation: Latest task state",
         agent_id=task.agent.id,
-        latest=task.statuses[-1] if task.statuses else None,
+        latest=latest_status(task),
     )
     counters.count_event(framework, "UPDATE")
     master.effects.append(SendUpdate(framework.stream, status))

@@ -19,7 +19,7 @@ import msgspec
 from merismos.core.master import agents, counters, executors, frameworks, messages, publish, registrar, removals, tasks
 from merismos.core.master.effects import CloseLink, SendToAgent, SendUpdate
 from merismos.core.master.state import TERMINAL, Agent, Executor, Framework, Task
-from merismos.core.master.statuses import STATES, keep_status, state_for, status_of
+from merismos.core.master.statuses import STATES, keep_status, latest_status, state_for, status_of
 from merismos.core.master.validate.task import demand_of
 from merismos.model.ids import validate_id
 from merismos.model.rejection import Rejection
@@ -321,7 +321,7 @@ def _announce_return(master: Master, task: Task, now: float) -> None:
         "REASON_AGENT_REREGISTERED",
         _RETURNED,
         agent_id=task.agent.id,
-        latest=task.statuses[-1] if task.statuses else None,
+        latest=latest_status(task),
     )
     counters.count_event(framework, "UPDATE")
     master.effects.append(SendUpdate(framework.stream, status))

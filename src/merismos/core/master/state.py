@@ -58,9 +58,9 @@ class Decision(msgspec.Struct, gc=False):
 class Task(msgspec.Struct, gc=False, eq=False):
     """One task: what its framework asked for, and every status it has had.
 
-    Shapes: `info` the JSON of its TaskInfo as the client wrote it; `executor_id` empty for a command task; `statuses` the JSON of
-    a TaskStatus each, one a state; `update_uuid` of the latest update that waits for its acknowledgement; `update_state` the
-    state in the latest update, behind `state` while updates queue up at the agent.
+    Shapes: `info` the JSON of its TaskInfo as the client wrote it; `executor_id` empty for a command task; `statuses` one a
+    state, in the short form that only `statuses.py` reads; `update_uuid` of the latest update that waits for its
+    acknowledgement; `update_state` the state in the latest update, behind `state` while updates queue up at the agent.
     """
 
     # The collector doesn't track tasks, there are too many: whoever forgets a framework empties its tasks (`Framework.forget`).

@@ -100,6 +100,38 @@ def cause_of(status: bytes) -> tuple[str, str]:
 
 def keep_status(task: Task, state: str, status: bytes) -> None:
     """Remember `status`: one a state, the last entry replaced when the state repeats."""
-    statuses = task.statuses
-    task.statuses = (*statuses[:-1], status) if task.update_state == state else (*statuses, status)
+    statuses, kept = task.statuses, _shortened(task, status)
+    task.statuses = (*statuses[:-1], kept) if task.update_state == state else (*statuses, kept)
     task.update_state = state
+
+
+def whole_statuses(task: Task) -> list[bytes]:
+    """Return the statuses that a task has had, the oldest first, as JSON."""
+    return [_whole(task, kept) for kept in task.statuses]
+
+
+def latest_status(task: Task) -> bytes | None:
+    """Return the latest status of a task as JSON, None where it has had none."""
+    return _whole(task, task.statuses[-1]) if task.statuses else None
+
+
+def _ids(task: Task) -> tuple[bytes, bytes]:
+    task_id = task.id.encode()
+    executor_id = task.executor_id.encode() or task_id
+    return (
+        b'{"task_id":{"value":"%s"},' % task_id,
+        b'"agent_id":{"value":"%s"},"executor_id":{"value":"%s"},' % (task.agent.id.encode(), executor_id),
+    )
+
+
+def _shortened(task: Task, status: bytes) -> bytes:
+    """Return a status without the ids that its task has anyway, where it has them as our agents write them (130 bytes a task)."""
+    head, ids = _ids(task)
+    if not status.startswith(head):
+        return status
+    before, found, after = status[len(head) :].partition(ids)
+    return before + after if found else status
+
+
+def _whole(task: Task, kept: bytes) -> bytes:
+    return kept if kept.startswith(b"{") else b"".join((*_ids(task), kept))

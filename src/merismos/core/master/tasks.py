@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 from merismos.core.master import counters, publish
 from merismos.core.master.effects import Respond, SendToAgent, SendUpdate
 from merismos.core.master.state import TERMINAL
-from merismos.core.master.statuses import STATES, cause_of, keep_status, status_of
+from merismos.core.master.statuses import STATES, cause_of, keep_status, latest_status, status_of
 from merismos.model.resources import sum_of
 from merismos.protocol import link
 
@@ -173,7 +173,6 @@ def _conclude(
     unreachable_at: float | None = None,
 ) -> bytes:
     """Move a task and write it down; return the status that says so."""
-    latest = task.statuses[-1] if task.statuses else None
     status = status_of(
         master,
         now,
@@ -182,7 +181,7 @@ def _conclude(
         reason,
         message,
         agent_id=task.agent.id,
-        latest=latest,
+        latest=latest_status(task),
         unreachable_at=unreachable_at,
     )
     task.state = STATES[state]

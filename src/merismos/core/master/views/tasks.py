@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from merismos.core.master.statuses import decode_status
+from merismos.core.master.statuses import decode_status, whole_statuses
 from merismos.model.resource_protocol import to_protocol
 from merismos.model.resource_v0 import to_v0
 from merismos.protocol import json, thin
@@ -33,7 +33,7 @@ def info_of(task: Task) -> mesos.TaskInfo:
 
 def statuses_of(task: Task) -> list[mesos.TaskStatus]:
     """Return a task's statuses, those left out that an agent wrote in no form we know."""
-    return [decoded for status in task.statuses if (decoded := decode_status(status)) is not None]
+    return [decoded for status in whole_statuses(task) if (decoded := decode_status(status)) is not None]
 
 
 def task_v1(task: Task) -> mesos.Task:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from merismos.core.master.statuses import whole_statuses
 from merismos.core.master.views import values
 from merismos.core.master.views.agents import agent_full_v0, agent_summary_v0
 from merismos.core.master.views.frameworks import framework_summary_v0, framework_v0
@@ -197,7 +198,7 @@ _STAMPED = msgspec.json.Decoder(_Stamped, strict=False)
 
 
 def _first_seen(task: Task) -> float:
-    return _STAMPED.decode(task.statuses[0]).timestamp if task.statuses else 0.0
+    return _STAMPED.decode(whole_statuses(task)[0]).timestamp if task.statuses else 0.0
 
 
 def _number(query: Mapping[str, str], name: str, default: int) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from merismos.core.master.state import TERMINAL
+from merismos.core.master.statuses import latest_status
 from merismos.core.master.views import values
 from merismos.model.rejection import Rejection
 from merismos.model.resource_notation import parse_resources
@@ -164,7 +165,8 @@ def _refusal_of(master: Master, task_id: str) -> Answer | None:
 
 
 def _of_task(master: Master, task: Task) -> Answer:
-    latest = json.decode(mesos.TaskStatus, task.statuses[-1]) if task.statuses else None
+    kept = latest_status(task)
+    latest = None if kept is None else json.decode(mesos.TaskStatus, kept)
     said = "" if latest is None or not latest.message else f": {latest.message}"
     reason = "" if latest is None or latest.reason is None else f" ({latest.reason})"
     state = (
