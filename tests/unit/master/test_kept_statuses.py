@@ -34,7 +34,7 @@ def as_an_agent_writes(status: dict[str, object]) -> bytes:
     return json.dumps(status, separators=(",", ":")).encode()
 
 
-@pytest.mark.parametrize("task_id", ["t-1", 'quoted"id', "ünïcode", "back\\slash"])
+@pytest.mark.parametrize("task_id", ["t-1", 'quoted"id', "ünïcode", "spa ce"])
 @pytest.mark.parametrize(
     "more",
     [
