@@ -13,6 +13,7 @@ from typing import Protocol
 import msgspec
 
 _MASK_64 = (1 << 64) - 1
+_DEAD_MAX = 64
 
 
 class Event(msgspec.Struct, gc=False):
@@ -42,7 +43,8 @@ class TimerFired(Event):
 class Deadlines:
     """Instants by key, the earliest first; setting a key again moves it.
 
-    Shapes: a heap with lazy deletion, so `set` and `cancel` cost O(log n) and O(1).
+    Shapes: a heap with lazy deletion, so `set` and `cancel` cost O(log n) and O(1); rebuilt when most of it is dead, so that it
+    holds at most `_DEAD_MAX` entries more than twice what is set.
     """
 
     __slots__ = ("_at", "_heap", "_order")
@@ -62,7 +64,11 @@ class Deadlines:
         """Fire `key` at the instant `at`, whatever was set for it before."""
         self._order += 1
         self._at[key] = (at, self._order)
-        heapq.heappush(self._heap, (at, self._order, key))
+        heap = self._heap
+        heapq.heappush(heap, (at, self._order, key))
+        if len(heap) > 2 * len(self._at) + _DEAD_MAX:
+            heap[:] = [(at, order, key) for key, (at, order) in self._at.items()]
+            heapq.heapify(heap)
 
     def cancel(self, key: Hashable) -> None:
         """Forget `key`; unknown keys are fine."""

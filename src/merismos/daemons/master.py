@@ -259,7 +259,6 @@ class MasterDaemon:
             effects.SendToAgent: self._links.send,
             effects.CloseLink: self._links.close_link,
             effects.StoreRegistry: self._store,
-            effects.Explain: _explain,
             effects.Exit: self._exit,
         }
 
@@ -312,17 +311,6 @@ class MasterDaemon:
         usual = logging.LEVELS[self._flags.text("logging_level") or "INFO"]
         logging.set_level(logging.LEVELS["DEBUG"] if verbosity else usual)
         asyncio.get_running_loop().call_later(duration_s, logging.set_level, usual)
-
-
-def _explain(effect: effects.Explain) -> None:
-    log.debug(
-        "work waits",
-        framework_id=effect.framework_id,
-        role=effect.role,
-        agent_id=effect.agent_id,
-        reason=effect.reason,
-        message=effect.message,
-    )
 
 
 def _wall_offset_s() -> float:

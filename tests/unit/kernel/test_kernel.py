@@ -54,6 +54,14 @@ def test_deadlines_behave_as_a_plain_dictionary_would(steps: list[tuple[int, int
     assert len(deadlines) == len([at for at in naive.values() if at > now])
 
 
+def test_deadlines_that_are_moved_for_ever_take_no_more_room() -> None:
+    deadlines = Deadlines()
+    for instant in range(10_000):
+        deadlines.set(instant % 10, float(instant))
+    assert len(deadlines._heap) < 100
+    assert [deadlines.next(), deadlines.pop_due(9_990.0)] == [9_990.0, [0]]
+
+
 def test_the_same_seed_draws_the_same_numbers() -> None:
     one, two = Prng(7), Prng(7)
     assert [one.next_u64() for _ in range(5)] == [two.next_u64() for _ in range(5)]

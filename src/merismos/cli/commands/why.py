@@ -36,6 +36,8 @@ def identify(master: Client, subject: str) -> tuple[str, str]:
         for kind, rows in kinds.items():
             if any(matches(row, subject) for row in rows):
                 return kind, cluster.find(rows, subject, kind)["id"]
+    if explanation.ask(master, "task", subject, None).get("framework_id"):
+        return "task", subject  # refused when it was launched: it became no task, but a framework's journal has it
     known = [row[field] for rows in kinds.values() for row in rows for field in ("id", "name")]
     raise CommandError(f"the master knows no task, framework or role {subject!r}", nearest(subject, known))
 

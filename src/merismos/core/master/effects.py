@@ -85,16 +85,6 @@ class StoreRegistry(Effect):
     changes: list[tuple[str, str, bytes]]  # (table, key, JSON; empty = delete)
 
 
-class Explain(Effect):
-    """A decision that keeps work waiting, for the journal behind "why"."""
-
-    framework_id: str
-    role: str
-    reason: str
-    message: str
-    agent_id: str = ""
-
-
 class Exit(Effect):
     """Stop the process with this code, for its supervisor to restart."""
 
