@@ -23,7 +23,6 @@ def parser_of() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="merismos-sim", description=__doc__)
     parser.add_argument("--seed", type=int, default=1, help="the first seed")
     parser.add_argument("--seeds", type=int, default=1, help="how many seeds, one after the other")
-    parser.add_argument("--skip", type=int, nargs="*", default=[], help="seeds to leave out")
     parser.add_argument("--events", type=int, default=5000, help="events of each seed before it heals")
     parser.add_argument("--agents", type=int, default=4)
     parser.add_argument("--frameworks", type=int, default=4)
@@ -47,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     marks = Marks()
     settings = Settings(hosts=given.agents, schedulers=given.frameworks, sweep_every=given.sweep_every)
     for seed in range(given.seed, given.seed + given.seeds):
-        if seed not in given.skip and not _run(seed, settings, given, marks):
+        if not _run(seed, settings, given, marks):
             return 1
     if given.marks:
         for name in NAMES:

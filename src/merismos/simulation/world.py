@@ -219,7 +219,7 @@ class World:
         for scheduler in self.schedulers:
             scheduler.kill_all()
         self._kill_strays()
-        self._wait_for(self.sweeps.still_alive, "lost")
+        self._wait_for(self.sweeps.still_alive, "lost", self._tear_down_orphans)
         self._wait_for(self.sweeps.still_doubtful, "convergence", self._reconcile)
         self._wait_for(self.sweeps.disagreement, "convergence", self._tear_down_orphans)
         self.sweeps.check_nothing_was_lost()

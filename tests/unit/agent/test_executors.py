@@ -301,6 +301,18 @@ def test_an_executor_is_named_when_the_agent_comes_back_to_a_master() -> None:
     assert introduction.frameworks == [framework_info()]
 
 
+def test_an_executor_that_ends_while_the_master_takes_in_what_we_run_is_told_afterwards() -> None:
+    rig = ExecutorRig.with_executor(job("a"))
+    container_id = rig.executor().container_id
+    rig.handle(events.LinkClosed(rig.state.registration.link, "cut"))
+    rig.advance(60.0)
+    rig.open_link()
+    rig.handle(events.ContainerExited(container_id, 9))
+    assert rig.sent(link.ExitedExecutor) == [], "before the master knows whom it is about"
+    rig.receive(link.AgentRegistered("S0"))
+    assert rig.sent(link.ExitedExecutor) == [link.ExitedExecutor(FRAMEWORK, "e", 9)]
+
+
 def test_an_executor_is_shown_with_its_tasks() -> None:
     rig = ExecutorRig.with_executor(job("a", name="custom", source="src"), job("b", name="custom", source="src"))
     rig.update("a", "TASK_FINISHED", 1)

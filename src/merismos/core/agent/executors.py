@@ -204,9 +204,11 @@ def end_executor(agent: Agent, executor: Executor, status: int, now: float) -> N
     framework.completed_executors.append(executor)
     gc.keep(agent, executor.directory, now)
     agent.counters.executors_terminated += 1
+    exited = link.ExitedExecutor(executor.framework_id, executor.executor_id, status)
     if agent.registration.status is Link.REGISTERED:
-        exited = link.ExitedExecutor(executor.framework_id, executor.executor_id, status)
         agent.effects.append(SendMessage(agent.registration.link, exited))
+    elif agent.registration.status is Link.REGISTERING:
+        agent.registration.exits_owed.append(exited)
     for task in executor.live_tasks():
         _fail(agent, framework, task, executor, now)
     for task in list(executor.tasks.values()):

@@ -63,6 +63,7 @@ def on_link_opened(agent: Agent, event: events.LinkOpened, now: float) -> None:
 
 def on_introduction_due(agent: Agent, now: float) -> None:
     """Say who we are, and wait for the answer."""
+    agent.registration.exits_owed.clear()
     agent.deadlines.set(("answer", ""), now + ANSWER_S_MAX)
     agent.effects.append(SendMessage(agent.registration.link, introduce(agent)))
 
@@ -90,6 +91,9 @@ def on_agent_registered(agent: Agent, message: link.AgentRegistered, now: float)
     agent.deadlines.cancel(("answer", ""))
     agent.deadlines.set(("ping", ""), now + registration.ping_limit_s)
     agent.effects.append(Log("notice", f"registered with master {registration.master_id} as {message.agent_id}"))
+    for exited in registration.exits_owed:
+        agent.effects.append(SendMessage(registration.link, exited))
+    registration.exits_owed.clear()
     for update in agent.updates.connect(now):
         agent.effects.append(SendMessage(registration.link, update))
 

@@ -15,7 +15,7 @@ import msgspec
 from merismos.core.agent.checkpoints import Checkpoints
 from merismos.core.kernel import Deadlines, Effect, Prng
 from merismos.core.status_updates import StatusUpdates
-from merismos.protocol.link import TaskRecord
+from merismos.protocol.link import ExitedExecutor, TaskRecord
 from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:
@@ -180,9 +180,23 @@ class Link(enum.Enum):
 
 
 class Registration:
-    """Where the master is, and whether it knows us."""
+    """Where the master is, and whether it knows us.
 
-    __slots__ = ("address", "agent_id", "attempts", "epoch", "link", "links", "master_id", "ping_limit_s", "status")
+    Shapes: `exits_owed` are the executors that ended since we said what we run, told as soon as the master has taken that in.
+    """
+
+    __slots__ = (
+        "address",
+        "agent_id",
+        "attempts",
+        "epoch",
+        "exits_owed",
+        "link",
+        "links",
+        "master_id",
+        "ping_limit_s",
+        "status",
+    )
 
     def __init__(self) -> None:
         self.agent_id = ""
@@ -194,6 +208,7 @@ class Registration:
         self.epoch = 0
         self.master_id = ""
         self.ping_limit_s = 75.0
+        self.exits_owed: list[ExitedExecutor] = []
 
 
 class Counters(msgspec.Struct):
