@@ -226,6 +226,19 @@ def test_the_same_agent_over_a_new_link_replaces_a_link_that_is_half_dead() -> N
     assert framework.states("t-1") == ["TASK_RUNNING"], "the old link is deaf"
 
 
+def test_what_an_agent_said_over_a_link_that_it_has_given_up_changes_nothing() -> None:
+    rig = Rig()
+    framework, agent = running(rig)
+    agent.close()
+    slow = rig.connect()  # its first words are still on their way
+    again = rig.reregister(agent.id, tasks=[record_of(framework.id, "t-1", agent.id)])
+    slow.send(link.ReregisterAgent(agent.id, agent_info("cpus:4;mem:2048"), "1.12.0", "slave(1)@127.0.0.1:5051"))
+    assert not slow.is_open
+    assert again.record.link == again.link
+    assert list(framework.record.tasks) == ["t-1"]
+    assert framework.states("t-1") == ["TASK_RUNNING"]
+
+
 def test_an_agent_that_lost_its_memory_takes_the_place_of_its_predecessor() -> None:
     rig = Rig()
     framework, agent = running(rig)

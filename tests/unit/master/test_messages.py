@@ -40,6 +40,16 @@ def test_a_kill_while_the_link_is_down_is_sent_when_the_agent_is_back() -> None:
     framework.call("KILL", kill={"task_id": value("t-1")})
     again = rig.reregister(agent.id, tasks=[record_of(framework.id, "t-1", agent.id)])
     assert again.of(link.KillTask) == [link.KillTask(framework.id, "t-1", None)]
+
+
+def test_a_kill_that_may_have_gone_down_with_a_link_is_sent_again_until_the_task_has_ended() -> None:
+    rig = Rig()
+    framework, agent = running(rig)
+    framework.call("KILL", kill={"task_id": value("t-1")})
+    agent.close()
+    again = rig.reregister(agent.id, tasks=[record_of(framework.id, "t-1", agent.id)])
+    assert again.of(link.KillTask) == [link.KillTask(framework.id, "t-1", None)]
+    again.update(framework.id, "t-1", "TASK_KILLED")
     assert again.record.kills == {}
 
 

@@ -191,7 +191,7 @@ def run_task(agent: Agent, framework: Framework, task: Task, now: float, executo
             "TASK_DROPPED",
             now,
             message=text,
-            reason="REASON_SLAVE_DISCONNECTED",
+            reason="REASON_AGENT_DISCONNECTED",
         )
         return
     allocate(task)

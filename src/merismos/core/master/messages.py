@@ -44,23 +44,23 @@ def on_kill(master: Master, framework: Framework, call: ThinCall, request: int, 
 
 
 def end_task(master: Master, task: Task, grace_s: float | None) -> None:
-    """Ask a task's agent to end it, now or as soon as its link is back."""
+    """Ask a task's agent to end it, and again whenever its link comes back before the task has ended."""
     framework_id = task.framework.id
-    if task.agent.link is None:
-        task.agent.kills[framework_id, task.id] = grace_s
-        return
-    master.effects.append(SendToAgent(task.agent.link, link.KillTask(framework_id, task.id, grace_s)))
+    task.agent.kills[framework_id, task.id] = grace_s
+    if task.agent.link is not None:
+        master.effects.append(SendToAgent(task.agent.link, link.KillTask(framework_id, task.id, grace_s)))
 
 
 def send_kept_kills(master: Master, agent: Agent) -> None:
-    """Send the kills that came in while an agent's link was down."""
+    """Send the kills that came in while an agent's link was down, and those that may have gone down with it."""
     assert agent.link is not None
-    kills, agent.kills = agent.kills, {}
-    for (framework_id, task_id), grace_s in kills.items():
+    for (framework_id, task_id), grace_s in list(agent.kills.items()):
         framework = master.frameworks.get(framework_id)
         task = None if framework is None else framework.tasks.get(task_id)
         if task is not None and task.agent is agent and task.state not in TERMINAL:
             master.effects.append(SendToAgent(agent.link, link.KillTask(framework_id, task_id, grace_s)))
+        else:
+            del agent.kills[framework_id, task_id]
 
 
 def on_shutdown(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:  # noqa: ARG001 - the signature is given

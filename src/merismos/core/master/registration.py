@@ -188,6 +188,11 @@ def _reconnect(master: Master, agent: Agent, link_id: int, arrival: Arrival, now
             reason = f"agent {agent.id} is already connected from {agent.pid}; stop one of the two"
             _turn_away(master, link_id, reason, shutdown=False)
             return
+        if link_id < agent.link:
+            # Said before the agent gave that link up and came over a later one: it is out of date.
+            master.links[link_id] = None
+            master.effects.append(CloseLink(link_id))
+            return
         # The agent noticed first that the old link is dead.
         old = agent.link
         agents.disconnect(master, agent, now)

@@ -160,7 +160,7 @@ class Agent:
         self.port = info.port
         self.ping_sequence = 0
         self.pings_missed = 0
-        self.kills: dict[tuple[str, str], float | None] = {}  # asked for while the link was down, with their grace
+        self.kills: dict[tuple[str, str], float | None] = {}  # of tasks that haven't ended yet, with their grace
         self.offers: dict[str, Offer] = {}
         self.tasks: dict[Task, None] = {}  # a key of both ids would cost a tuple a task
         self.executors: dict[tuple[str, str], Executor] = {}  # by (framework id, executor id)

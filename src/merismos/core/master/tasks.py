@@ -97,6 +97,8 @@ def _move(master: Master, task: Task, state: str, status: bytes, now: float) -> 
     task.state = state
     if state in TERMINAL:
         framework = task.framework
+        if task.agent.kills:
+            task.agent.kills.pop((framework.id, task.id), None)
         # What went well has no reason to be counted by.
         source, reason = ("", "") if state == "TASK_FINISHED" else cause_of(status)
         counters.count_terminal(master, framework, state, source, reason)
