@@ -20,6 +20,7 @@ help:
 	@echo "make bench    measure, and write the table benchmarks/RESULTS.md"
 	@echo "make sim      500 seeds of the simulation, each under two hash seeds (ARGS='--seed 7 --transcript' instead)"
 	@echo "make crash    kill -9 an agent 100 times at random instants, and look for what is lost, doubled or left over"
+	@echo "make chaos    ten minutes of kill -9, SIGSTOP and cut links on a real cluster with ZooKeeper; then the ledger is compared"
 	@echo "make fmt      format the code and mend what can be mended by machine"
 	@echo "make clients  install the third-party Mesos clients that tests/clients runs (pip and npm)"
 	@echo "make lock     pin the dependencies anew in requirements/"
@@ -77,6 +78,11 @@ sim-big: $(VENV)/dev.stamp
 .PHONY: crash
 crash: $(VENV)/dev.stamp
 	MERISMOS_CRASHES=100 $(BIN)/python -m pytest -q tests/process/test_agent_crashes.py
+
+# Needs root (network namespaces) and ZooKeeper; CHAOS_S=120 CHAOS_SEED=11 for another run.
+.PHONY: chaos
+chaos: $(VENV)/dev.stamp
+	$(BIN)/python -m pytest -q -s -p no:cacheprovider tests/process/chaos/run_chaos.py
 
 .PHONY: fmt
 fmt: $(VENV)/dev.stamp
