@@ -144,6 +144,8 @@ class Runner:
         if self._lost:
             self._reporter.note("the master is back")
         self._lost = False
+        if self._offer is None:
+            self._call(self._framework.request(self._task.needs))
 
     def _on_signal(self, number: int) -> None:
         if self._signal is not None or self._offer is None:

@@ -13,7 +13,7 @@ import contextlib
 import getpass
 import inspect
 import os
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar
 
 from merismos.protocol.v1 import mesos, scheduler
@@ -149,6 +149,15 @@ class Framework:
     async def revive(self, *roles: str) -> None:
         """Ask for offers again, also for those declined."""
         await self.call(Call(type=Type.REVIVE, revive=scheduler.Call_Revive(roles=list(roles))))
+
+    async def request(self, needs: Mapping[str, float]) -> None:
+        """Say which scalar resources are waited for, so that `merismos why` and the page can say what they lack."""
+        resources = [
+            mesos.Resource(name=name, type=mesos.Value_Type.SCALAR, scalar=mesos.Value_Scalar(value=amount))
+            for name, amount in needs.items()
+        ]
+        request = scheduler.Call_Request(requests=[mesos.Request(resources=resources)])
+        await self.call(Call(type=Type.REQUEST, request=request))
 
     async def reconcile(self, *task_ids: str) -> None:
         """Ask for the state of these tasks, or of all that the master knows of this framework."""

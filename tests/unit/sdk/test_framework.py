@@ -157,6 +157,18 @@ def test_a_framework_comes_back_under_its_id_and_asks_for_its_tasks() -> None:
     run(work())
 
 
+def test_a_framework_says_what_it_waits_for() -> None:
+    async def work() -> None:
+        async with FakeMaster() as master:
+            framework = Framework("f", master=master.address)
+            async with running(framework):
+                await framework.request({"cpus": 64.0})
+                (request,) = (await master.called("REQUEST"))["request"]["requests"]
+            assert request["resources"] == [{"name": "cpus", "type": "SCALAR", "scalar": {"value": 64.0}}]
+
+    run(work())
+
+
 def test_a_new_process_takes_over_under_the_id_that_it_is_given() -> None:
     async def work() -> None:
         async with FakeMaster() as master:
