@@ -131,6 +131,51 @@ class Generous(MasterMachine):
         return done
 
 
+class Inflated(MasterMachine):
+    """Takes every agent for ten times as big as it says it is."""
+
+    __slots__ = ()
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        if isinstance(event, events.LinkReceived) and isinstance(
+            event.message, link.RegisterAgent | link.ReregisterAgent
+        ):
+            info = msgspec.json.decode(event.message.info)
+            for resource in info["resources"]:
+                if "scalar" in resource:
+                    resource["scalar"]["value"] *= 10
+            message = msgspec.structs.replace(event.message, info=msgspec.json.encode(info))
+            event = msgspec.structs.replace(event, message=message)
+        return super().handle(event, now)
+
+
+class Misfiled(MasterMachine):
+    """Loses a launched task from what its agent has."""
+
+    __slots__ = ()
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        done = super().handle(event, now)
+        if any(isinstance(one, effects.SendToAgent) and isinstance(one.message, link.RunTasks) for one in done):
+            for agent in self.master.agents.values():
+                if agent.tasks:
+                    agent.tasks.popitem()
+        return done
+
+
+class Shy(AgentMachine):
+    """Never comes back to a master."""
+
+    __slots__ = ()
+
+    def handle(self, event: Event, now: float) -> Sequence[Effect]:
+        return [
+            effect
+            for effect in super().handle(event, now)
+            if not (isinstance(effect, agent_effects.SendMessage) and isinstance(effect.message, link.ReregisterAgent))
+        ]
+
+
 class Revived(AgentMachine):
     """Says of a task that ended that it runs again."""
 
@@ -181,6 +226,8 @@ def found_by(make: Callable[..., World]) -> str:
         (Lossy, {"lost", "order"}),
         (Double, {"places"}),
         (Generous, {"accounting", "twice"}),
+        (Inflated, {"overcommit"}),
+        (Misfiled, {"indices"}),
     ],
 )
 def test_a_bug_planted_in_the_master_is_found_by_its_checker(planted: type[MasterMachine], checkers: set[str]) -> None:
@@ -190,7 +237,7 @@ def test_a_bug_planted_in_the_master_is_found_by_its_checker(planted: type[Maste
     assert found_by(run) in checkers
 
 
-@pytest.mark.parametrize(("planted", "checkers"), [(Revived, {"table"}), (Hasty, {"order"})])
+@pytest.mark.parametrize(("planted", "checkers"), [(Revived, {"table"}), (Hasty, {"order"}), (Shy, {"convergence"})])
 def test_a_bug_planted_in_the_agent_is_found_by_its_checker(planted: type[AgentMachine], checkers: set[str]) -> None:
     def run(seed: int) -> World:
         return simulate(seed, 3000, Settings(sweep_every=20), make_agent=planted)
