@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import os
 import platform
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -135,14 +137,17 @@ SECTIONS: dict[str, Callable[[], list[Row]]] = {
 }
 
 
-def conditions() -> str:
-    """Return what the figures were measured on."""
+def conditions(load_before: float) -> str:
+    """Return when and on what the figures were measured."""
     model = next(
         (line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line),
         "?",
     )
+    git = ["git", "-C", str(RESULTS.parent), "rev-parse", "--short", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    today = dt.datetime.now(tz=dt.UTC).date()
     return (
-        f"CPython {platform.python_version()}, {os.cpu_count()} cores of {model}, Linux {platform.release()}; master, load and "
+        f"{today}, commit {commit}, load average before it {load_before:.1f}; CPython {platform.python_version()}, {os.cpu_count()} cores of {model}, Linux {platform.release()}; master, load and "
         "simulated agents are separate processes on one machine; CPU is the master's own (schedstat), setup included."
     )
 
@@ -154,6 +159,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print rows as JSON")
     options = parser.parse_args()
     raise_file_limit()
+    load_before = os.getloadavg()[0]
     head = ["| row | measured | floor | ratio | reach | note |", "|---|---|---|---|---|---|"]
     lines: list[str] = []
     for name in options.sections or SECTIONS:
@@ -162,7 +168,7 @@ def main() -> None:
             sys.stdout.flush()
             lines.append(row.line())
     if not options.sections:
-        text = f"# Results\n\nConditions: {conditions()}\n\n" + "\n".join(head + lines) + "\n\n"
+        text = f"# Results\n\nConditions: {conditions(load_before)}\n\n" + "\n".join(head + lines) + "\n\n"
         notes = RESULTS.read_text().partition("## Notes")[2] if RESULTS.exists() else "\n"
         RESULTS.write_text(text + "## Notes" + notes)
 
