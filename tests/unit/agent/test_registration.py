@@ -93,6 +93,18 @@ def test_tasks_go_on_while_the_link_is_down_and_report_once_it_is_up() -> None:
     assert rig.acknowledge_all() == ["TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"]
 
 
+def test_tasks_of_a_framework_that_is_being_ended_are_named_to_no_other_master() -> None:
+    rig = Rig.registered()
+    rig.run(task("a"))
+    rig.launched("a")
+    rig.receive(link.ShutdownFramework("F"))
+    rig.handle(events.LinkClosed(rig.state.registration.link, "cut"))
+    rig.advance(60.0)
+    rig.open_link()
+    introduction = rig.sent(link.ReregisterAgent)[-1]
+    assert (introduction.tasks, introduction.frameworks, introduction.executors) == ([], [], [])
+
+
 def test_a_master_of_a_lower_epoch_is_no_leader_any_more() -> None:
     rig = Rig.registered()
     rig.handle(events.LinkClosed(rig.state.registration.link, "cut"))
