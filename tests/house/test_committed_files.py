@@ -10,10 +10,13 @@ import pytest
 
 from house.repository import ROOT, committed_files
 
-HERE = Path(__file__).relative_to(ROOT)
 # Written in pieces, so that this file doesn't find itself.
 OUTSIDE = re.compile(r"\.\./sha" + r"red|/wo" + r"rk/(?:main|shared)")
-REGISTRY = re.compile(r"(?:py" + r"pi\.org|pythonhosted\.org|registry\.np" + r"mjs|registry\.ya" + r"rnpkg)")
+# What installs anything takes it from wherever the machine is set to: it names no address at all.
+INSTALLING = re.compile(
+    r"(?:requirements/.*|pyproject\.toml|Makefile|\.ci/.*|.*\.sh|.*/install\.py|.*package(?:-lock)?\.json)"
+)
+SETTINGS = frozenset({".npmrc", ".yarnrc", ".yarnrc.yml", "pip.conf", "uv.toml"})
 ALLOWED_OUTSIDE = {Path(".ci/run")}
 
 PIN = re.compile(r"^[a-z0-9][a-z0-9._-]*==[0-9][0-9a-z.+!-]*(?: ; [^\\]+)?(?: \\)?$")
@@ -31,9 +34,15 @@ def test_no_committed_file_names_a_folder_outside_the_repository() -> None:
     assert not found, f"only .ci/run may: {found}"
 
 
-def test_no_committed_file_names_a_package_registry() -> None:
-    found = [str(path) for path in committed_files() if REGISTRY.search(_text(ROOT / path))]
-    assert not found, f"take the host out of {found}"
+def test_nothing_that_installs_names_an_address() -> None:
+    installing = [path for path in committed_files() if INSTALLING.fullmatch(path.as_posix())]
+    assert {Path("Makefile"), Path("pyproject.toml"), Path("requirements/run.txt")} <= set(installing)
+    found = [str(path) for path in installing if "://" in _text(ROOT / path)]
+    assert not found, f"take the address out of {found}"
+
+
+def test_no_settings_of_an_installer_are_committed() -> None:
+    assert not [str(path) for path in committed_files() if path.name in SETTINGS]
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in (ROOT / "requirements").glob("*.txt")))

@@ -2,6 +2,7 @@
 
 Rules: the `.proto` files are the only source; what is made is committed; `--check` writes nothing and exits with 1 when a file
 is stale. protoc comes from grpcio-tools, which only this module needs.
+A file that only imports others publicly becomes a module that has all their types.
 A nested name is flattened with underscores. A required field has no default, an optional one is None, a repeated one an empty
 list, a map an empty dict. An explicit default is a factory, so that msgspec always writes it; that of a deprecated field is not.
 """
@@ -87,7 +88,7 @@ def outputs() -> dict[Path, bytes]:
     """Return the content that every generated file shall have."""
     files = compile_protos()
     types = {name: place for file in files.file for name, place in _types(file)}
-    made = {STRUCTS / f"{_module(file)}.py": _StructModule(file, types).text().encode() for file in files.file}
+    made = {STRUCTS / f"{_module(file.name)}.py": _text(file, types).encode() for file in files.file}
     for file in files.file:
         file.ClearField("source_code_info")
     made[DESCRIPTORS] = files.SerializeToString(deterministic=True)
@@ -114,22 +115,37 @@ def compile_protos() -> FileDescriptorSet:
         return FileDescriptorSet.FromString(output.read())
 
 
-def _module(file: FileDescriptorProto) -> str:
-    return Path(file.name).stem
+def _text(file: FileDescriptorProto, types: dict[str, tuple[str, str]]) -> str:
+    title = f'"""The messages of `{file.name}`; made by `python -m merismos.protocol.generate`, do not edit."""'
+    if not file.public_dependency:
+        return f"{title}\n\n{_StructModule(file, types).text()}"
+    parts = [_module(file.dependency[index]) for index in file.public_dependency]
+    lines = [
+        f"from merismos.protocol.v1.{part} import {name} as {name}"
+        for part in sorted(parts)
+        for name in sorted(name for module, name in types.values() if module == part)
+    ]
+    return f"{title}\n\n" + "\n".join(lines) + "\n"
+
+
+def _module(path: str) -> str:
+    return Path(path).stem
 
 
 def _types(file: FileDescriptorProto) -> Iterator[tuple[str, tuple[str, str]]]:
     """Yield each type's full name, its module and its name there."""
+    module = _module(file.name)
 
     def nested(full: str, flat: str, message: DescriptorProto) -> Iterator[tuple[str, tuple[str, str]]]:
-        yield full, (_module(file), flat)
+        if not message.options.map_entry:
+            yield full, (module, flat)
         for enum in message.enum_type:
-            yield f"{full}.{enum.name}", (_module(file), f"{flat}_{enum.name}")
+            yield f"{full}.{enum.name}", (module, f"{flat}_{enum.name}")
         for inner in message.nested_type:
             yield from nested(f"{full}.{inner.name}", f"{flat}_{inner.name}", inner)
 
     for enum in file.enum_type:
-        yield f".{file.package}.{enum.name}", (_module(file), enum.name)
+        yield f".{file.package}.{enum.name}", (module, enum.name)
     for message in file.message_type:
         yield from nested(f".{file.package}.{message.name}", message.name, message)
 
@@ -159,14 +175,13 @@ class _StructModule:
         for index, message in enumerate(file.message_type):
             self._write_struct(prefix, message, (FileDescriptorProto.MESSAGE_TYPE_FIELD_NUMBER, index))
         body = "\n\n\n".join(self._enums + self._structs)
-        title = f"The messages of `{file.name}`; made by `python -m merismos.protocol.generate`, do not edit."
         imports = ["import enum\n"] if self._enums else []
         if "msgspec." in body:
             imports.append("import msgspec\n")
         if self._modules:
             imports.append(f"from merismos.protocol.v1 import {', '.join(sorted(self._modules))}")
         imports.append(f"from merismos.protocol.v1.message import {', '.join(sorted(self._names))}")
-        return f'"""{title}"""\n\nfrom __future__ import annotations\n\n' + "\n".join(imports) + f"\n\n\n{body}\n"
+        return "from __future__ import annotations\n\n" + "\n".join(imports) + f"\n\n\n{body}\n"
 
     def _docstring(self, full_name: str, path: tuple[int, ...]) -> str:
         return f'    """{self._comments.get(path) or f"`{full_name[1:]}`."}"""\n'
@@ -196,10 +211,10 @@ class _StructModule:
         if keyword.iskeyword(field.name):
             text = f"{message}.{field.name}: a field may not be named like a Python keyword; teach _field to rename it"
             raise ValueError(text)
-        hint = self._hint(field)
         if field.type_name in self._maps:
             key, value = self._maps[field.type_name].field
             return f"{field.name}: dict[{self._hint(key)}, {self._hint(value)}] = {{}}"
+        hint = self._hint(field)
         if field.label == FieldDescriptorProto.LABEL_REPEATED:
             if f"{message[1:]}.{field.name}" in _ALWAYS_WRITTEN:
                 return f"{field.name}: list[{hint}] = msgspec.field(default_factory=lambda: [])"
@@ -228,7 +243,7 @@ class _StructModule:
                 self._names.add(name)
             return name
         module, name = self._types[field.type_name]
-        if module == _module(self._file):
+        if module == _module(self._file.name):
             return name
         self._modules.add(module)
         return f"{module}.{name}"

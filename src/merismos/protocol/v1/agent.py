@@ -6,7 +6,7 @@ import enum
 
 import msgspec
 
-from merismos.protocol.v1 import mesos
+from merismos.protocol.v1 import mesos_cluster, mesos_containers, mesos_ids, mesos_offers, mesos_resources, mesos_statistics, mesos_tasks, mesos_values
 from merismos.protocol.v1.message import Int32, Message, UInt32, UInt64
 
 
@@ -134,14 +134,14 @@ class Call(Message, kw_only=True):
 class Call_GetMetrics(Message, kw_only=True):
     """`mesos.v1.agent.Call.GetMetrics`."""
 
-    timeout: mesos.DurationInfo | None = None
+    timeout: mesos_ids.DurationInfo | None = None
 
 
 class Call_SetLoggingLevel(Message, kw_only=True):
     """`mesos.v1.agent.Call.SetLoggingLevel`."""
 
     level: UInt32
-    duration: mesos.DurationInfo
+    duration: mesos_ids.DurationInfo
 
 
 class Call_ListFiles(Message, kw_only=True):
@@ -168,91 +168,91 @@ class Call_GetContainers(Message, kw_only=True):
 class Call_LaunchNestedContainer(Message, kw_only=True):
     """`mesos.v1.agent.Call.LaunchNestedContainer`."""
 
-    container_id: mesos.ContainerID
-    command: mesos.CommandInfo | None = None
-    container: mesos.ContainerInfo | None = None
+    container_id: mesos_ids.ContainerID
+    command: mesos_containers.CommandInfo | None = None
+    container: mesos_containers.ContainerInfo | None = None
 
 
 class Call_WaitNestedContainer(Message, kw_only=True):
     """`mesos.v1.agent.Call.WaitNestedContainer`."""
 
-    container_id: mesos.ContainerID
+    container_id: mesos_ids.ContainerID
 
 
 class Call_KillNestedContainer(Message, kw_only=True):
     """`mesos.v1.agent.Call.KillNestedContainer`."""
 
-    container_id: mesos.ContainerID
+    container_id: mesos_ids.ContainerID
     signal: Int32 | None = None
 
 
 class Call_RemoveNestedContainer(Message, kw_only=True):
     """`mesos.v1.agent.Call.RemoveNestedContainer`."""
 
-    container_id: mesos.ContainerID
+    container_id: mesos_ids.ContainerID
 
 
 class Call_LaunchNestedContainerSession(Message, kw_only=True):
     """`mesos.v1.agent.Call.LaunchNestedContainerSession`."""
 
-    container_id: mesos.ContainerID
-    command: mesos.CommandInfo | None = None
-    container: mesos.ContainerInfo | None = None
+    container_id: mesos_ids.ContainerID
+    command: mesos_containers.CommandInfo | None = None
+    container: mesos_containers.ContainerInfo | None = None
 
 
 class Call_AttachContainerInput(Message, kw_only=True):
     """`mesos.v1.agent.Call.AttachContainerInput`."""
 
     type: Call_AttachContainerInput_Type | None = None
-    container_id: mesos.ContainerID | None = None
+    container_id: mesos_ids.ContainerID | None = None
     process_io: ProcessIO | None = None
 
 
 class Call_AttachContainerOutput(Message, kw_only=True):
     """`mesos.v1.agent.Call.AttachContainerOutput`."""
 
-    container_id: mesos.ContainerID
+    container_id: mesos_ids.ContainerID
 
 
 class Call_LaunchContainer(Message, kw_only=True):
     """`mesos.v1.agent.Call.LaunchContainer`."""
 
-    container_id: mesos.ContainerID
-    command: mesos.CommandInfo | None = None
-    resources: list[mesos.Resource] = []
-    container: mesos.ContainerInfo | None = None
-    limits: dict[str, mesos.Value_Scalar] = {}
+    container_id: mesos_ids.ContainerID
+    command: mesos_containers.CommandInfo | None = None
+    resources: list[mesos_resources.Resource] = []
+    container: mesos_containers.ContainerInfo | None = None
+    limits: dict[str, mesos_values.Value_Scalar] = {}
 
 
 class Call_WaitContainer(Message, kw_only=True):
     """`mesos.v1.agent.Call.WaitContainer`."""
 
-    container_id: mesos.ContainerID
+    container_id: mesos_ids.ContainerID
 
 
 class Call_KillContainer(Message, kw_only=True):
     """`mesos.v1.agent.Call.KillContainer`."""
 
-    container_id: mesos.ContainerID
+    container_id: mesos_ids.ContainerID
     signal: Int32 | None = None
 
 
 class Call_RemoveContainer(Message, kw_only=True):
     """`mesos.v1.agent.Call.RemoveContainer`."""
 
-    container_id: mesos.ContainerID
+    container_id: mesos_ids.ContainerID
 
 
 class Call_AddResourceProviderConfig(Message, kw_only=True):
     """`mesos.v1.agent.Call.AddResourceProviderConfig`."""
 
-    info: mesos.ResourceProviderInfo
+    info: mesos_resources.ResourceProviderInfo
 
 
 class Call_UpdateResourceProviderConfig(Message, kw_only=True):
     """`mesos.v1.agent.Call.UpdateResourceProviderConfig`."""
 
-    info: mesos.ResourceProviderInfo
+    info: mesos_resources.ResourceProviderInfo
 
 
 class Call_RemoveResourceProviderConfig(Message, kw_only=True):
@@ -265,13 +265,13 @@ class Call_RemoveResourceProviderConfig(Message, kw_only=True):
 class Call_MarkResourceProviderGone(Message, kw_only=True):
     """`mesos.v1.agent.Call.MarkResourceProviderGone`."""
 
-    resource_provider_id: mesos.ResourceProviderID
+    resource_provider_id: mesos_ids.ResourceProviderID
 
 
 class Call_PruneImages(Message, kw_only=True):
     """`mesos.v1.agent.Call.PruneImages`."""
 
-    excluded_images: list[mesos.Image] = []
+    excluded_images: list[mesos_containers.Image] = []
 
 
 class Response(Message, kw_only=True):
@@ -306,19 +306,19 @@ class Response_GetHealth(Message, kw_only=True):
 class Response_GetFlags(Message, kw_only=True):
     """`mesos.v1.agent.Response.GetFlags`."""
 
-    flags: list[mesos.Flag] = []
+    flags: list[mesos_cluster.Flag] = []
 
 
 class Response_GetVersion(Message, kw_only=True):
     """`mesos.v1.agent.Response.GetVersion`."""
 
-    version_info: mesos.VersionInfo
+    version_info: mesos_cluster.VersionInfo
 
 
 class Response_GetMetrics(Message, kw_only=True):
     """`mesos.v1.agent.Response.GetMetrics`."""
 
-    metrics: list[mesos.Metric] = []
+    metrics: list[mesos_cluster.Metric] = []
 
 
 class Response_GetLoggingLevel(Message, kw_only=True):
@@ -330,7 +330,7 @@ class Response_GetLoggingLevel(Message, kw_only=True):
 class Response_ListFiles(Message, kw_only=True):
     """`mesos.v1.agent.Response.ListFiles`."""
 
-    file_infos: list[mesos.FileInfo] = []
+    file_infos: list[mesos_cluster.FileInfo] = []
 
 
 class Response_ReadFile(Message, kw_only=True):
@@ -357,12 +357,12 @@ class Response_GetContainers(Message, kw_only=True):
 class Response_GetContainers_Container(Message, kw_only=True):
     """`mesos.v1.agent.Response.GetContainers.Container`."""
 
-    framework_id: mesos.FrameworkID | None = None
-    executor_id: mesos.ExecutorID | None = None
+    framework_id: mesos_ids.FrameworkID | None = None
+    executor_id: mesos_ids.ExecutorID | None = None
     executor_name: str | None = None
-    container_id: mesos.ContainerID
-    container_status: mesos.ContainerStatus | None = None
-    resource_statistics: mesos.ResourceStatistics | None = None
+    container_id: mesos_ids.ContainerID
+    container_status: mesos_containers.ContainerStatus | None = None
+    resource_statistics: mesos_statistics.ResourceStatistics | None = None
 
 
 class Response_GetFrameworks(Message, kw_only=True):
@@ -375,7 +375,7 @@ class Response_GetFrameworks(Message, kw_only=True):
 class Response_GetFrameworks_Framework(Message, kw_only=True):
     """`mesos.v1.agent.Response.GetFrameworks.Framework`."""
 
-    framework_info: mesos.FrameworkInfo
+    framework_info: mesos_cluster.FrameworkInfo
 
 
 class Response_GetExecutors(Message, kw_only=True):
@@ -388,31 +388,31 @@ class Response_GetExecutors(Message, kw_only=True):
 class Response_GetExecutors_Executor(Message, kw_only=True):
     """`mesos.v1.agent.Response.GetExecutors.Executor`."""
 
-    executor_info: mesos.ExecutorInfo
+    executor_info: mesos_tasks.ExecutorInfo
 
 
 class Response_GetOperations(Message, kw_only=True):
     """`mesos.v1.agent.Response.GetOperations`."""
 
-    operations: list[mesos.Operation] = []
+    operations: list[mesos_offers.Operation] = []
 
 
 class Response_GetTasks(Message, kw_only=True):
     """`mesos.v1.agent.Response.GetTasks`."""
 
-    pending_tasks: list[mesos.Task] = msgspec.field(default_factory=lambda: [])
-    queued_tasks: list[mesos.Task] = msgspec.field(default_factory=lambda: [])
-    launched_tasks: list[mesos.Task] = msgspec.field(default_factory=lambda: [])
-    terminated_tasks: list[mesos.Task] = msgspec.field(default_factory=lambda: [])
-    completed_tasks: list[mesos.Task] = msgspec.field(default_factory=lambda: [])
+    pending_tasks: list[mesos_tasks.Task] = msgspec.field(default_factory=lambda: [])
+    queued_tasks: list[mesos_tasks.Task] = msgspec.field(default_factory=lambda: [])
+    launched_tasks: list[mesos_tasks.Task] = msgspec.field(default_factory=lambda: [])
+    terminated_tasks: list[mesos_tasks.Task] = msgspec.field(default_factory=lambda: [])
+    completed_tasks: list[mesos_tasks.Task] = msgspec.field(default_factory=lambda: [])
 
 
 class Response_GetAgent(Message, kw_only=True):
     """`mesos.v1.agent.Response.GetAgent`."""
 
-    agent_info: mesos.AgentInfo | None = None
-    drain_config: mesos.DrainConfig | None = None
-    estimated_drain_start_time: mesos.TimeInfo | None = None
+    agent_info: mesos_cluster.AgentInfo | None = None
+    drain_config: mesos_cluster.DrainConfig | None = None
+    estimated_drain_start_time: mesos_ids.TimeInfo | None = None
 
 
 class Response_GetResourceProviders(Message, kw_only=True):
@@ -424,17 +424,17 @@ class Response_GetResourceProviders(Message, kw_only=True):
 class Response_GetResourceProviders_ResourceProvider(Message, kw_only=True):
     """`mesos.v1.agent.Response.GetResourceProviders.ResourceProvider`."""
 
-    resource_provider_info: mesos.ResourceProviderInfo
-    total_resources: list[mesos.Resource] = []
+    resource_provider_info: mesos_resources.ResourceProviderInfo
+    total_resources: list[mesos_resources.Resource] = []
 
 
 class Response_WaitNestedContainer(Message, kw_only=True):
     """`mesos.v1.agent.Response.WaitNestedContainer`."""
 
     exit_status: Int32 | None = None
-    state: mesos.TaskState | None = None
-    reason: mesos.TaskStatus_Reason | None = None
-    limitation: mesos.TaskResourceLimitation | None = None
+    state: mesos_tasks.TaskState | None = None
+    reason: mesos_tasks.TaskStatus_Reason | None = None
+    limitation: mesos_tasks.TaskResourceLimitation | None = None
     message: str | None = None
 
 
@@ -442,9 +442,9 @@ class Response_WaitContainer(Message, kw_only=True):
     """`mesos.v1.agent.Response.WaitContainer`."""
 
     exit_status: Int32 | None = None
-    state: mesos.TaskState | None = None
-    reason: mesos.TaskStatus_Reason | None = None
-    limitation: mesos.TaskResourceLimitation | None = None
+    state: mesos_tasks.TaskState | None = None
+    reason: mesos_tasks.TaskStatus_Reason | None = None
+    limitation: mesos_tasks.TaskResourceLimitation | None = None
     message: str | None = None
 
 
@@ -467,11 +467,11 @@ class ProcessIO_Control(Message, kw_only=True):
     """`mesos.v1.agent.ProcessIO.Control`."""
 
     type: ProcessIO_Control_Type | None = None
-    tty_info: mesos.TTYInfo | None = None
+    tty_info: mesos_containers.TTYInfo | None = None
     heartbeat: ProcessIO_Control_Heartbeat | None = None
 
 
 class ProcessIO_Control_Heartbeat(Message, kw_only=True):
     """`mesos.v1.agent.ProcessIO.Control.Heartbeat`."""
 
-    interval: mesos.DurationInfo | None = None
+    interval: mesos_ids.DurationInfo | None = None

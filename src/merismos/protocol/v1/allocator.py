@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from merismos.protocol.v1 import mesos
+from merismos.protocol.v1 import mesos_ids
 from merismos.protocol.v1.message import Message
 
 
@@ -20,5 +20,5 @@ class InverseOfferStatus(Message, kw_only=True):
     """What a framework answered to an inverse offer."""
 
     status: InverseOfferStatus_Status
-    framework_id: mesos.FrameworkID
-    timestamp: mesos.TimeInfo
+    framework_id: mesos_ids.FrameworkID
+    timestamp: mesos_ids.TimeInfo

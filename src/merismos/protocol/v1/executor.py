@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from merismos.protocol.v1 import mesos
+from merismos.protocol.v1 import mesos_cluster, mesos_ids, mesos_tasks
 from merismos.protocol.v1.message import Message
 
 
@@ -49,35 +49,35 @@ class Event(Message, kw_only=True):
 class Event_Subscribed(Message, kw_only=True):
     """`mesos.v1.executor.Event.Subscribed`."""
 
-    executor_info: mesos.ExecutorInfo
-    framework_info: mesos.FrameworkInfo
-    agent_info: mesos.AgentInfo
-    container_id: mesos.ContainerID | None = None
+    executor_info: mesos_tasks.ExecutorInfo
+    framework_info: mesos_cluster.FrameworkInfo
+    agent_info: mesos_cluster.AgentInfo
+    container_id: mesos_ids.ContainerID | None = None
 
 
 class Event_Launch(Message, kw_only=True):
     """`mesos.v1.executor.Event.Launch`."""
 
-    task: mesos.TaskInfo
+    task: mesos_tasks.TaskInfo
 
 
 class Event_LaunchGroup(Message, kw_only=True):
     """`mesos.v1.executor.Event.LaunchGroup`."""
 
-    task_group: mesos.TaskGroupInfo
+    task_group: mesos_tasks.TaskGroupInfo
 
 
 class Event_Kill(Message, kw_only=True):
     """`mesos.v1.executor.Event.Kill`."""
 
-    task_id: mesos.TaskID
-    kill_policy: mesos.KillPolicy | None = None
+    task_id: mesos_ids.TaskID
+    kill_policy: mesos_tasks.KillPolicy | None = None
 
 
 class Event_Acknowledged(Message, kw_only=True):
     """`mesos.v1.executor.Event.Acknowledged`."""
 
-    task_id: mesos.TaskID
+    task_id: mesos_ids.TaskID
     uuid: bytes
 
 
@@ -96,8 +96,8 @@ class Event_Error(Message, kw_only=True):
 class Call(Message, kw_only=True):
     """What an executor asks of its agent."""
 
-    executor_id: mesos.ExecutorID
-    framework_id: mesos.FrameworkID
+    executor_id: mesos_ids.ExecutorID
+    framework_id: mesos_ids.FrameworkID
     type: Call_Type | None = None
     subscribe: Call_Subscribe | None = None
     update: Call_Update | None = None
@@ -107,14 +107,14 @@ class Call(Message, kw_only=True):
 class Call_Subscribe(Message, kw_only=True):
     """`mesos.v1.executor.Call.Subscribe`."""
 
-    unacknowledged_tasks: list[mesos.TaskInfo] = []
+    unacknowledged_tasks: list[mesos_tasks.TaskInfo] = []
     unacknowledged_updates: list[Call_Update] = []
 
 
 class Call_Update(Message, kw_only=True):
     """`mesos.v1.executor.Call.Update`."""
 
-    status: mesos.TaskStatus
+    status: mesos_tasks.TaskStatus
 
 
 class Call_Message(Message, kw_only=True):

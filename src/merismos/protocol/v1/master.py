@@ -6,7 +6,7 @@ import enum
 
 import msgspec
 
-from merismos.protocol.v1 import duration, maintenance, mesos, quota, scheduler
+from merismos.protocol.v1 import duration, maintenance, mesos_cluster, mesos_ids, mesos_offers, mesos_resources, mesos_tasks, mesos_values, quota, scheduler
 from merismos.protocol.v1.message import Double, Message, UInt32, UInt64
 
 
@@ -126,14 +126,14 @@ class Call(Message, kw_only=True):
 class Call_GetMetrics(Message, kw_only=True):
     """`mesos.v1.master.Call.GetMetrics`."""
 
-    timeout: mesos.DurationInfo | None = None
+    timeout: mesos_ids.DurationInfo | None = None
 
 
 class Call_SetLoggingLevel(Message, kw_only=True):
     """`mesos.v1.master.Call.SetLoggingLevel`."""
 
     level: UInt32
-    duration: mesos.DurationInfo
+    duration: mesos_ids.DurationInfo
 
 
 class Call_ListFiles(Message, kw_only=True):
@@ -153,52 +153,52 @@ class Call_ReadFile(Message, kw_only=True):
 class Call_UpdateWeights(Message, kw_only=True):
     """`mesos.v1.master.Call.UpdateWeights`."""
 
-    weight_infos: list[mesos.WeightInfo] = []
+    weight_infos: list[mesos_cluster.WeightInfo] = []
 
 
 class Call_ReserveResources(Message, kw_only=True):
     """`mesos.v1.master.Call.ReserveResources`."""
 
-    agent_id: mesos.AgentID
-    source: list[mesos.Resource] = []
-    resources: list[mesos.Resource] = []
+    agent_id: mesos_ids.AgentID
+    source: list[mesos_resources.Resource] = []
+    resources: list[mesos_resources.Resource] = []
 
 
 class Call_UnreserveResources(Message, kw_only=True):
     """`mesos.v1.master.Call.UnreserveResources`."""
 
-    agent_id: mesos.AgentID
-    resources: list[mesos.Resource] = []
+    agent_id: mesos_ids.AgentID
+    resources: list[mesos_resources.Resource] = []
 
 
 class Call_CreateVolumes(Message, kw_only=True):
     """`mesos.v1.master.Call.CreateVolumes`."""
 
-    agent_id: mesos.AgentID
-    volumes: list[mesos.Resource] = []
+    agent_id: mesos_ids.AgentID
+    volumes: list[mesos_resources.Resource] = []
 
 
 class Call_DestroyVolumes(Message, kw_only=True):
     """`mesos.v1.master.Call.DestroyVolumes`."""
 
-    agent_id: mesos.AgentID
-    volumes: list[mesos.Resource] = []
+    agent_id: mesos_ids.AgentID
+    volumes: list[mesos_resources.Resource] = []
 
 
 class Call_GrowVolume(Message, kw_only=True):
     """`mesos.v1.master.Call.GrowVolume`."""
 
-    agent_id: mesos.AgentID | None = None
-    volume: mesos.Resource
-    addition: mesos.Resource
+    agent_id: mesos_ids.AgentID | None = None
+    volume: mesos_resources.Resource
+    addition: mesos_resources.Resource
 
 
 class Call_ShrinkVolume(Message, kw_only=True):
     """`mesos.v1.master.Call.ShrinkVolume`."""
 
-    agent_id: mesos.AgentID | None = None
-    volume: mesos.Resource
-    subtract: mesos.Value_Scalar
+    agent_id: mesos_ids.AgentID | None = None
+    volume: mesos_resources.Resource
+    subtract: mesos_values.Value_Scalar
 
 
 class Call_UpdateMaintenanceSchedule(Message, kw_only=True):
@@ -210,19 +210,19 @@ class Call_UpdateMaintenanceSchedule(Message, kw_only=True):
 class Call_StartMaintenance(Message, kw_only=True):
     """`mesos.v1.master.Call.StartMaintenance`."""
 
-    machines: list[mesos.MachineID] = []
+    machines: list[mesos_ids.MachineID] = []
 
 
 class Call_StopMaintenance(Message, kw_only=True):
     """`mesos.v1.master.Call.StopMaintenance`."""
 
-    machines: list[mesos.MachineID] = []
+    machines: list[mesos_ids.MachineID] = []
 
 
 class Call_DrainAgent(Message, kw_only=True):
     """`mesos.v1.master.Call.DrainAgent`."""
 
-    agent_id: mesos.AgentID
+    agent_id: mesos_ids.AgentID
     max_grace_period: duration.Duration | None = None
     mark_gone: bool = msgspec.field(default_factory=lambda: False)
 
@@ -230,13 +230,13 @@ class Call_DrainAgent(Message, kw_only=True):
 class Call_DeactivateAgent(Message, kw_only=True):
     """`mesos.v1.master.Call.DeactivateAgent`."""
 
-    agent_id: mesos.AgentID
+    agent_id: mesos_ids.AgentID
 
 
 class Call_ReactivateAgent(Message, kw_only=True):
     """`mesos.v1.master.Call.ReactivateAgent`."""
 
-    agent_id: mesos.AgentID
+    agent_id: mesos_ids.AgentID
 
 
 class Call_UpdateQuota(Message, kw_only=True):
@@ -261,13 +261,13 @@ class Call_RemoveQuota(Message, kw_only=True):
 class Call_Teardown(Message, kw_only=True):
     """`mesos.v1.master.Call.Teardown`."""
 
-    framework_id: mesos.FrameworkID
+    framework_id: mesos_ids.FrameworkID
 
 
 class Call_MarkAgentGone(Message, kw_only=True):
     """`mesos.v1.master.Call.MarkAgentGone`."""
 
-    agent_id: mesos.AgentID
+    agent_id: mesos_ids.AgentID
 
 
 class Response(Message, kw_only=True):
@@ -304,19 +304,19 @@ class Response_GetHealth(Message, kw_only=True):
 class Response_GetFlags(Message, kw_only=True):
     """`mesos.v1.master.Response.GetFlags`."""
 
-    flags: list[mesos.Flag] = []
+    flags: list[mesos_cluster.Flag] = []
 
 
 class Response_GetVersion(Message, kw_only=True):
     """`mesos.v1.master.Response.GetVersion`."""
 
-    version_info: mesos.VersionInfo
+    version_info: mesos_cluster.VersionInfo
 
 
 class Response_GetMetrics(Message, kw_only=True):
     """`mesos.v1.master.Response.GetMetrics`."""
 
-    metrics: list[mesos.Metric] = []
+    metrics: list[mesos_cluster.Metric] = []
 
 
 class Response_GetLoggingLevel(Message, kw_only=True):
@@ -328,7 +328,7 @@ class Response_GetLoggingLevel(Message, kw_only=True):
 class Response_ListFiles(Message, kw_only=True):
     """`mesos.v1.master.Response.ListFiles`."""
 
-    file_infos: list[mesos.FileInfo] = []
+    file_infos: list[mesos_cluster.FileInfo] = []
 
 
 class Response_ReadFile(Message, kw_only=True):
@@ -351,33 +351,33 @@ class Response_GetAgents(Message, kw_only=True):
     """`mesos.v1.master.Response.GetAgents`."""
 
     agents: list[Response_GetAgents_Agent] = msgspec.field(default_factory=lambda: [])
-    recovered_agents: list[mesos.AgentInfo] = msgspec.field(default_factory=lambda: [])
+    recovered_agents: list[mesos_cluster.AgentInfo] = msgspec.field(default_factory=lambda: [])
 
 
 class Response_GetAgents_Agent(Message, kw_only=True):
     """`mesos.v1.master.Response.GetAgents.Agent`."""
 
-    agent_info: mesos.AgentInfo
+    agent_info: mesos_cluster.AgentInfo
     active: bool
     deactivated: bool | None = None
     version: str
     pid: str | None = None
-    registered_time: mesos.TimeInfo | None = None
-    reregistered_time: mesos.TimeInfo | None = None
-    total_resources: list[mesos.Resource] = []
-    allocated_resources: list[mesos.Resource] = []
-    offered_resources: list[mesos.Resource] = []
-    capabilities: list[mesos.AgentInfo_Capability] = []
+    registered_time: mesos_ids.TimeInfo | None = None
+    reregistered_time: mesos_ids.TimeInfo | None = None
+    total_resources: list[mesos_resources.Resource] = []
+    allocated_resources: list[mesos_resources.Resource] = []
+    offered_resources: list[mesos_resources.Resource] = []
+    capabilities: list[mesos_cluster.AgentInfo_Capability] = []
     resource_providers: list[Response_GetAgents_Agent_ResourceProvider] = []
-    drain_info: mesos.DrainInfo | None = None
-    estimated_drain_start_time: mesos.TimeInfo | None = None
+    drain_info: mesos_cluster.DrainInfo | None = None
+    estimated_drain_start_time: mesos_ids.TimeInfo | None = None
 
 
 class Response_GetAgents_Agent_ResourceProvider(Message, kw_only=True):
     """`mesos.v1.master.Response.GetAgents.Agent.ResourceProvider`."""
 
-    resource_provider_info: mesos.ResourceProviderInfo
-    total_resources: list[mesos.Resource] = []
+    resource_provider_info: mesos_resources.ResourceProviderInfo
+    total_resources: list[mesos_resources.Resource] = []
 
 
 class Response_GetFrameworks(Message, kw_only=True):
@@ -385,23 +385,23 @@ class Response_GetFrameworks(Message, kw_only=True):
 
     frameworks: list[Response_GetFrameworks_Framework] = msgspec.field(default_factory=lambda: [])
     completed_frameworks: list[Response_GetFrameworks_Framework] = msgspec.field(default_factory=lambda: [])
-    recovered_frameworks: list[mesos.FrameworkInfo] = []
+    recovered_frameworks: list[mesos_cluster.FrameworkInfo] = []
 
 
 class Response_GetFrameworks_Framework(Message, kw_only=True):
     """`mesos.v1.master.Response.GetFrameworks.Framework`."""
 
-    framework_info: mesos.FrameworkInfo
+    framework_info: mesos_cluster.FrameworkInfo
     active: bool
     connected: bool
     recovered: bool
-    registered_time: mesos.TimeInfo | None = None
-    reregistered_time: mesos.TimeInfo | None = None
-    unregistered_time: mesos.TimeInfo | None = None
-    offers: list[mesos.Offer] = []
-    inverse_offers: list[mesos.InverseOffer] = []
-    allocated_resources: list[mesos.Resource] = []
-    offered_resources: list[mesos.Resource] = []
+    registered_time: mesos_ids.TimeInfo | None = None
+    reregistered_time: mesos_ids.TimeInfo | None = None
+    unregistered_time: mesos_ids.TimeInfo | None = None
+    offers: list[mesos_offers.Offer] = []
+    inverse_offers: list[mesos_offers.InverseOffer] = []
+    allocated_resources: list[mesos_resources.Resource] = []
+    offered_resources: list[mesos_resources.Resource] = []
     offer_constraints: scheduler.OfferConstraints | None = None
 
 
@@ -415,42 +415,42 @@ class Response_GetExecutors(Message, kw_only=True):
 class Response_GetExecutors_Executor(Message, kw_only=True):
     """`mesos.v1.master.Response.GetExecutors.Executor`."""
 
-    executor_info: mesos.ExecutorInfo
-    agent_id: mesos.AgentID
+    executor_info: mesos_tasks.ExecutorInfo
+    agent_id: mesos_ids.AgentID
 
 
 class Response_GetOperations(Message, kw_only=True):
     """`mesos.v1.master.Response.GetOperations`."""
 
-    operations: list[mesos.Operation] = []
+    operations: list[mesos_offers.Operation] = []
 
 
 class Response_GetTasks(Message, kw_only=True):
     """`mesos.v1.master.Response.GetTasks`."""
 
-    pending_tasks: list[mesos.Task] = []
-    tasks: list[mesos.Task] = msgspec.field(default_factory=lambda: [])
-    unreachable_tasks: list[mesos.Task] = msgspec.field(default_factory=lambda: [])
-    completed_tasks: list[mesos.Task] = msgspec.field(default_factory=lambda: [])
-    orphan_tasks: list[mesos.Task] = []
+    pending_tasks: list[mesos_tasks.Task] = []
+    tasks: list[mesos_tasks.Task] = msgspec.field(default_factory=lambda: [])
+    unreachable_tasks: list[mesos_tasks.Task] = msgspec.field(default_factory=lambda: [])
+    completed_tasks: list[mesos_tasks.Task] = msgspec.field(default_factory=lambda: [])
+    orphan_tasks: list[mesos_tasks.Task] = []
 
 
 class Response_GetRoles(Message, kw_only=True):
     """`mesos.v1.master.Response.GetRoles`."""
 
-    roles: list[mesos.Role] = []
+    roles: list[mesos_cluster.Role] = []
 
 
 class Response_GetWeights(Message, kw_only=True):
     """`mesos.v1.master.Response.GetWeights`."""
 
-    weight_infos: list[mesos.WeightInfo] = []
+    weight_infos: list[mesos_cluster.WeightInfo] = []
 
 
 class Response_GetMaster(Message, kw_only=True):
     """`mesos.v1.master.Response.GetMaster`."""
 
-    master_info: mesos.MasterInfo | None = None
+    master_info: mesos_cluster.MasterInfo | None = None
     start_time: Double | None = None
     elected_time: Double | None = None
 
@@ -497,15 +497,15 @@ class Event_Subscribed(Message, kw_only=True):
 class Event_TaskAdded(Message, kw_only=True):
     """`mesos.v1.master.Event.TaskAdded`."""
 
-    task: mesos.Task
+    task: mesos_tasks.Task
 
 
 class Event_TaskUpdated(Message, kw_only=True):
     """`mesos.v1.master.Event.TaskUpdated`."""
 
-    framework_id: mesos.FrameworkID
-    status: mesos.TaskStatus
-    state: mesos.TaskState
+    framework_id: mesos_ids.FrameworkID
+    status: mesos_tasks.TaskStatus
+    state: mesos_tasks.TaskState
 
 
 class Event_FrameworkAdded(Message, kw_only=True):
@@ -523,7 +523,7 @@ class Event_FrameworkUpdated(Message, kw_only=True):
 class Event_FrameworkRemoved(Message, kw_only=True):
     """`mesos.v1.master.Event.FrameworkRemoved`."""
 
-    framework_info: mesos.FrameworkInfo
+    framework_info: mesos_cluster.FrameworkInfo
 
 
 class Event_AgentAdded(Message, kw_only=True):
@@ -535,4 +535,4 @@ class Event_AgentAdded(Message, kw_only=True):
 class Event_AgentRemoved(Message, kw_only=True):
     """`mesos.v1.master.Event.AgentRemoved`."""
 
-    agent_id: mesos.AgentID
+    agent_id: mesos_ids.AgentID

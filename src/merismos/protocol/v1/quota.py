@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from merismos.protocol.v1 import mesos
+from merismos.protocol.v1 import mesos_resources, mesos_values
 from merismos.protocol.v1.message import Message
 
 
@@ -11,7 +11,7 @@ class QuotaInfo(Message, kw_only=True):
 
     role: str | None = None
     principal: str | None = None
-    guarantee: list[mesos.Resource] = []
+    guarantee: list[mesos_resources.Resource] = []
 
 
 class QuotaRequest(Message, kw_only=True):
@@ -19,15 +19,15 @@ class QuotaRequest(Message, kw_only=True):
 
     force: bool | None = None
     role: str | None = None
-    guarantee: list[mesos.Resource] = []
+    guarantee: list[mesos_resources.Resource] = []
 
 
 class QuotaConfig(Message, kw_only=True):
     """The guarantees and limits of a role."""
 
     role: str
-    guarantees: dict[str, mesos.Value_Scalar] = {}
-    limits: dict[str, mesos.Value_Scalar] = {}
+    guarantees: dict[str, mesos_values.Value_Scalar] = {}
+    limits: dict[str, mesos_values.Value_Scalar] = {}
 
 
 class QuotaStatus(Message, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from merismos.protocol.v1 import mesos
+from merismos.protocol.v1 import mesos_ids, mesos_offers, mesos_resources
 from merismos.protocol.v1.message import Message
 
 
@@ -52,42 +52,42 @@ class Event(Message, kw_only=True):
 class Event_Subscribed(Message, kw_only=True):
     """`mesos.v1.resource_provider.Event.Subscribed`."""
 
-    provider_id: mesos.ResourceProviderID
+    provider_id: mesos_ids.ResourceProviderID
 
 
 class Event_ApplyOperation(Message, kw_only=True):
     """`mesos.v1.resource_provider.Event.ApplyOperation`."""
 
-    framework_id: mesos.FrameworkID | None = None
-    info: mesos.Offer_Operation
-    operation_uuid: mesos.UUID
-    resource_version_uuid: mesos.UUID
+    framework_id: mesos_ids.FrameworkID | None = None
+    info: mesos_offers.Offer_Operation
+    operation_uuid: mesos_ids.UUID
+    resource_version_uuid: mesos_ids.UUID
 
 
 class Event_PublishResources(Message, kw_only=True):
     """`mesos.v1.resource_provider.Event.PublishResources`."""
 
-    uuid: mesos.UUID
-    resources: list[mesos.Resource] = []
+    uuid: mesos_ids.UUID
+    resources: list[mesos_resources.Resource] = []
 
 
 class Event_AcknowledgeOperationStatus(Message, kw_only=True):
     """`mesos.v1.resource_provider.Event.AcknowledgeOperationStatus`."""
 
-    status_uuid: mesos.UUID
-    operation_uuid: mesos.UUID
+    status_uuid: mesos_ids.UUID
+    operation_uuid: mesos_ids.UUID
 
 
 class Event_ReconcileOperations(Message, kw_only=True):
     """`mesos.v1.resource_provider.Event.ReconcileOperations`."""
 
-    operation_uuids: list[mesos.UUID] = []
+    operation_uuids: list[mesos_ids.UUID] = []
 
 
 class Call(Message, kw_only=True):
     """What a resource provider asks of its agent."""
 
-    resource_provider_id: mesos.ResourceProviderID | None = None
+    resource_provider_id: mesos_ids.ResourceProviderID | None = None
     type: Call_Type | None = None
     subscribe: Call_Subscribe | None = None
     update_operation_status: Call_UpdateOperationStatus | None = None
@@ -98,28 +98,28 @@ class Call(Message, kw_only=True):
 class Call_Subscribe(Message, kw_only=True):
     """`mesos.v1.resource_provider.Call.Subscribe`."""
 
-    resource_provider_info: mesos.ResourceProviderInfo
+    resource_provider_info: mesos_resources.ResourceProviderInfo
 
 
 class Call_UpdateOperationStatus(Message, kw_only=True):
     """`mesos.v1.resource_provider.Call.UpdateOperationStatus`."""
 
-    framework_id: mesos.FrameworkID | None = None
-    status: mesos.OperationStatus
-    latest_status: mesos.OperationStatus | None = None
-    operation_uuid: mesos.UUID
+    framework_id: mesos_ids.FrameworkID | None = None
+    status: mesos_offers.OperationStatus
+    latest_status: mesos_offers.OperationStatus | None = None
+    operation_uuid: mesos_ids.UUID
 
 
 class Call_UpdateState(Message, kw_only=True):
     """`mesos.v1.resource_provider.Call.UpdateState`."""
 
-    operations: list[mesos.Operation] = []
-    resources: list[mesos.Resource] = []
-    resource_version_uuid: mesos.UUID
+    operations: list[mesos_offers.Operation] = []
+    resources: list[mesos_resources.Resource] = []
+    resource_version_uuid: mesos_ids.UUID
 
 
 class Call_UpdatePublishResourcesStatus(Message, kw_only=True):
     """`mesos.v1.resource_provider.Call.UpdatePublishResourcesStatus`."""
 
-    uuid: mesos.UUID
+    uuid: mesos_ids.UUID
     status: Call_UpdatePublishResourcesStatus_Status

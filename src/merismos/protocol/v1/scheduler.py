@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 
-from merismos.protocol.v1 import mesos
+from merismos.protocol.v1 import mesos_cluster, mesos_ids, mesos_offers, mesos_resources, mesos_tasks, mesos_values
 from merismos.protocol.v1.message import Double, Int32, Message, UInt32
 
 
@@ -83,60 +83,60 @@ class Event(Message, kw_only=True):
 class Event_Subscribed(Message, kw_only=True):
     """`mesos.v1.scheduler.Event.Subscribed`."""
 
-    framework_id: mesos.FrameworkID
+    framework_id: mesos_ids.FrameworkID
     heartbeat_interval_seconds: Double | None = None
-    master_info: mesos.MasterInfo | None = None
+    master_info: mesos_cluster.MasterInfo | None = None
 
 
 class Event_Offers(Message, kw_only=True):
     """`mesos.v1.scheduler.Event.Offers`."""
 
-    offers: list[mesos.Offer] = []
+    offers: list[mesos_offers.Offer] = []
 
 
 class Event_InverseOffers(Message, kw_only=True):
     """`mesos.v1.scheduler.Event.InverseOffers`."""
 
-    inverse_offers: list[mesos.InverseOffer] = []
+    inverse_offers: list[mesos_offers.InverseOffer] = []
 
 
 class Event_Rescind(Message, kw_only=True):
     """`mesos.v1.scheduler.Event.Rescind`."""
 
-    offer_id: mesos.OfferID
+    offer_id: mesos_ids.OfferID
 
 
 class Event_RescindInverseOffer(Message, kw_only=True):
     """`mesos.v1.scheduler.Event.RescindInverseOffer`."""
 
-    inverse_offer_id: mesos.OfferID
+    inverse_offer_id: mesos_ids.OfferID
 
 
 class Event_Update(Message, kw_only=True):
     """`mesos.v1.scheduler.Event.Update`."""
 
-    status: mesos.TaskStatus
+    status: mesos_tasks.TaskStatus
 
 
 class Event_UpdateOperationStatus(Message, kw_only=True):
     """`mesos.v1.scheduler.Event.UpdateOperationStatus`."""
 
-    status: mesos.OperationStatus
+    status: mesos_offers.OperationStatus
 
 
 class Event_Message(Message, kw_only=True):
     """`mesos.v1.scheduler.Event.Message`."""
 
-    agent_id: mesos.AgentID
-    executor_id: mesos.ExecutorID
+    agent_id: mesos_ids.AgentID
+    executor_id: mesos_ids.ExecutorID
     data: bytes
 
 
 class Event_Failure(Message, kw_only=True):
     """`mesos.v1.scheduler.Event.Failure`."""
 
-    agent_id: mesos.AgentID | None = None
-    executor_id: mesos.ExecutorID | None = None
+    agent_id: mesos_ids.AgentID | None = None
+    executor_id: mesos_ids.ExecutorID | None = None
     status: Int32 | None = None
 
 
@@ -156,7 +156,7 @@ class Response(Message, kw_only=True):
 class Response_ReconcileOperations(Message, kw_only=True):
     """`mesos.v1.scheduler.Response.ReconcileOperations`."""
 
-    operation_statuses: list[mesos.OperationStatus] = []
+    operation_statuses: list[mesos_offers.OperationStatus] = []
 
 
 class AttributeConstraint(Message, kw_only=True):
@@ -237,7 +237,7 @@ class OfferConstraints_RoleConstraints_Group(Message, kw_only=True):
 class Call(Message, kw_only=True):
     """What a scheduler asks of the master."""
 
-    framework_id: mesos.FrameworkID | None = None
+    framework_id: mesos_ids.FrameworkID | None = None
     type: Call_Type | None = None
     subscribe: Call_Subscribe | None = None
     accept: Call_Accept | None = None
@@ -260,7 +260,7 @@ class Call(Message, kw_only=True):
 class Call_Subscribe(Message, kw_only=True):
     """`mesos.v1.scheduler.Call.Subscribe`."""
 
-    framework_info: mesos.FrameworkInfo
+    framework_info: mesos_cluster.FrameworkInfo
     suppressed_roles: list[str] = []
     offer_constraints: OfferConstraints | None = None
 
@@ -268,30 +268,30 @@ class Call_Subscribe(Message, kw_only=True):
 class Call_Accept(Message, kw_only=True):
     """`mesos.v1.scheduler.Call.Accept`."""
 
-    offer_ids: list[mesos.OfferID] = []
-    operations: list[mesos.Offer_Operation] = []
-    filters: mesos.Filters | None = None
+    offer_ids: list[mesos_ids.OfferID] = []
+    operations: list[mesos_offers.Offer_Operation] = []
+    filters: mesos_values.Filters | None = None
 
 
 class Call_Decline(Message, kw_only=True):
     """`mesos.v1.scheduler.Call.Decline`."""
 
-    offer_ids: list[mesos.OfferID] = []
-    filters: mesos.Filters | None = None
+    offer_ids: list[mesos_ids.OfferID] = []
+    filters: mesos_values.Filters | None = None
 
 
 class Call_AcceptInverseOffers(Message, kw_only=True):
     """`mesos.v1.scheduler.Call.AcceptInverseOffers`."""
 
-    inverse_offer_ids: list[mesos.OfferID] = []
-    filters: mesos.Filters | None = None
+    inverse_offer_ids: list[mesos_ids.OfferID] = []
+    filters: mesos_values.Filters | None = None
 
 
 class Call_DeclineInverseOffers(Message, kw_only=True):
     """`mesos.v1.scheduler.Call.DeclineInverseOffers`."""
 
-    inverse_offer_ids: list[mesos.OfferID] = []
-    filters: mesos.Filters | None = None
+    inverse_offer_ids: list[mesos_ids.OfferID] = []
+    filters: mesos_values.Filters | None = None
 
 
 class Call_Revive(Message, kw_only=True):
@@ -303,33 +303,33 @@ class Call_Revive(Message, kw_only=True):
 class Call_Kill(Message, kw_only=True):
     """`mesos.v1.scheduler.Call.Kill`."""
 
-    task_id: mesos.TaskID
-    agent_id: mesos.AgentID | None = None
-    kill_policy: mesos.KillPolicy | None = None
+    task_id: mesos_ids.TaskID
+    agent_id: mesos_ids.AgentID | None = None
+    kill_policy: mesos_tasks.KillPolicy | None = None
 
 
 class Call_Shutdown(Message, kw_only=True):
     """`mesos.v1.scheduler.Call.Shutdown`."""
 
-    executor_id: mesos.ExecutorID
-    agent_id: mesos.AgentID
+    executor_id: mesos_ids.ExecutorID
+    agent_id: mesos_ids.AgentID
 
 
 class Call_Acknowledge(Message, kw_only=True):
     """`mesos.v1.scheduler.Call.Acknowledge`."""
 
-    agent_id: mesos.AgentID
-    task_id: mesos.TaskID
+    agent_id: mesos_ids.AgentID
+    task_id: mesos_ids.TaskID
     uuid: bytes
 
 
 class Call_AcknowledgeOperationStatus(Message, kw_only=True):
     """`mesos.v1.scheduler.Call.AcknowledgeOperationStatus`."""
 
-    agent_id: mesos.AgentID | None = None
-    resource_provider_id: mesos.ResourceProviderID | None = None
+    agent_id: mesos_ids.AgentID | None = None
+    resource_provider_id: mesos_ids.ResourceProviderID | None = None
     uuid: bytes
-    operation_id: mesos.OperationID
+    operation_id: mesos_ids.OperationID
 
 
 class Call_Reconcile(Message, kw_only=True):
@@ -341,8 +341,8 @@ class Call_Reconcile(Message, kw_only=True):
 class Call_Reconcile_Task(Message, kw_only=True):
     """`mesos.v1.scheduler.Call.Reconcile.Task`."""
 
-    task_id: mesos.TaskID
-    agent_id: mesos.AgentID | None = None
+    task_id: mesos_ids.TaskID
+    agent_id: mesos_ids.AgentID | None = None
 
 
 class Call_ReconcileOperations(Message, kw_only=True):
@@ -354,23 +354,23 @@ class Call_ReconcileOperations(Message, kw_only=True):
 class Call_ReconcileOperations_Operation(Message, kw_only=True):
     """`mesos.v1.scheduler.Call.ReconcileOperations.Operation`."""
 
-    operation_id: mesos.OperationID
-    agent_id: mesos.AgentID | None = None
-    resource_provider_id: mesos.ResourceProviderID | None = None
+    operation_id: mesos_ids.OperationID
+    agent_id: mesos_ids.AgentID | None = None
+    resource_provider_id: mesos_ids.ResourceProviderID | None = None
 
 
 class Call_Message(Message, kw_only=True):
     """`mesos.v1.scheduler.Call.Message`."""
 
-    agent_id: mesos.AgentID
-    executor_id: mesos.ExecutorID
+    agent_id: mesos_ids.AgentID
+    executor_id: mesos_ids.ExecutorID
     data: bytes
 
 
 class Call_Request(Message, kw_only=True):
     """`mesos.v1.scheduler.Call.Request`."""
 
-    requests: list[mesos.Request] = []
+    requests: list[mesos_resources.Request] = []
 
 
 class Call_Suppress(Message, kw_only=True):
@@ -382,7 +382,7 @@ class Call_Suppress(Message, kw_only=True):
 class Call_UpdateFramework(Message, kw_only=True):
     """`mesos.v1.scheduler.Call.UpdateFramework`."""
 
-    framework_info: mesos.FrameworkInfo
+    framework_info: mesos_cluster.FrameworkInfo
     suppressed_roles: list[str] = []
     offer_constraints: OfferConstraints | None = None
 
