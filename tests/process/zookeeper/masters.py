@@ -92,6 +92,15 @@ class Masters:
         self.agents.append(agent)
         return agent
 
+    def start_pair_and_agent(self) -> tuple[Standing, Standing, list[str]]:
+        """Start a leader, a standby and an agent; return the two, and the agents that the leader has."""
+        first = self.start_master()
+        assert self.leader() is first
+        second = self.start_master()
+        self.start_agent()
+        self.until(lambda: len(first.agents()) == 1, "the agent registers")
+        return first, second, first.agents()
+
     def until(self, true: Callable[[], bool], what: str) -> None:
         """Wait until it is so."""
         until(true, what, self.said)

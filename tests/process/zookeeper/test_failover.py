@@ -24,12 +24,7 @@ def test_when_the_leader_is_killed_the_next_leads_and_the_agents_follow(
     tmp_path: Path, zookeeper: ZooKeeperServer
 ) -> None:
     with Masters(tmp_path, zookeeper) as masters:
-        first = masters.start_master()
-        assert masters.leader() is first
-        second = masters.start_master()
-        masters.start_agent()
-        masters.until(lambda: len(first.agents()) == 1, "the agent registers")
-        before = first.agents()
+        first, second, before = masters.start_pair_and_agent()
         masters.until(lambda: second.get("/state")[0] == 307, "the standby knows the leader")
         assert second.get("/state?x=1")[:2] == (307, f"//localhost:{first.port}/state?x=1")
         assert second.get("/master/redirect")[:2] == (307, f"//localhost:{first.port}")

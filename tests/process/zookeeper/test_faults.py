@@ -27,12 +27,7 @@ def test_a_leader_that_was_stopped_for_longer_than_its_session_leads_no_more_and
     tmp_path: Path, mortal: ZooKeeperServer
 ) -> None:
     with Masters(tmp_path, mortal) as masters:
-        first = masters.start_master()
-        assert masters.leader() is first
-        second = masters.start_master()
-        masters.start_agent()
-        masters.until(lambda: len(first.agents()) == 1, "the agent registers")
-        before = first.agents()
+        first, second, before = masters.start_pair_and_agent()
         first.freeze()
         masters.until(second.leads, "the next leads")
         masters.until(lambda: second.agents() == before, "the agent follows it")
@@ -47,12 +42,7 @@ def test_while_zookeeper_is_away_the_leader_refuses_schedulers_and_afterwards_it
     tmp_path: Path, mortal: ZooKeeperServer
 ) -> None:
     with Masters(tmp_path, mortal, "--zk_session_timeout=10secs") as masters:
-        first = masters.start_master()
-        assert masters.leader() is first
-        masters.start_master()
-        masters.start_agent()
-        masters.until(lambda: len(first.agents()) == 1, "the agent registers")
-        before = first.agents()
+        first, _, before = masters.start_pair_and_agent()
         mortal.kill()
         scheduler = "/api/v1/scheduler"
         masters.until(lambda: first.get(scheduler, "POST")[0] == 503, "schedulers are refused")
@@ -69,12 +59,7 @@ def test_a_zookeeper_that_lost_all_its_data_is_followed_by_a_new_leader_and_the_
     tmp_path: Path, mortal: ZooKeeperServer
 ) -> None:
     with Masters(tmp_path, mortal) as masters:
-        first = masters.start_master()
-        assert masters.leader() is first
-        standby = masters.start_master()
-        masters.start_agent()
-        masters.until(lambda: len(first.agents()) == 1, "the agent registers")
-        before = first.agents()
+        first, standby, before = masters.start_pair_and_agent()
         mortal.kill()
         mortal.lose_data()
         mortal.start()
@@ -92,3 +77,17 @@ def test_a_leader_that_is_told_to_stop_makes_room_at_once(tmp_path: Path, mortal
         masters.until(lambda: second.get("/state")[0] == 307, "the standby knows the leader")
         assert first.stop(signal.SIGTERM) == 0
         masters.until(second.leads, "the next leads long before the session would have ended")
+
+
+def test_mesos_9426_a_detection_that_began_without_a_zookeeper_ends_once_there_is_one(
+    tmp_path: Path, mortal: ZooKeeperServer
+) -> None:
+    mortal.kill()
+    with Masters(tmp_path, mortal) as masters:
+        master = masters.start_master()
+        masters.start_agent()
+        masters.until(lambda: master.get("/state")[0] == 503, "the master serves, and leads nobody")
+        mortal.start()
+        mortal.ready()
+        assert masters.leader() is master
+        masters.until(lambda: len(master.agents()) == 1, "the agent finds the leader")

@@ -1,4 +1,4 @@
-"""Critical issues that Mesos 1.11 shipped with, each shown not to happen here. MESOS-9426 is where a real ZooKeeper is tested."""
+"""Critical issues that Mesos 1.11 shipped with, each shown not to happen here. MESOS-9426 has its test in `process/zookeeper/test_faults.py`, beside a real ZooKeeper."""
 
 from __future__ import annotations
 

@@ -15,12 +15,11 @@ from aiohttp import hdrs, web
 
 from merismos.adapters.http.answers import TEXT, method_not_allowed
 from merismos.adapters.http.negotiation import (
-    BAD_CONTENT_TYPE,
-    NO_CONTENT_TYPE,
     NOT_ACCEPTABLE,
     Media,
     media_for,
     media_of,
+    refusal_of,
 )
 from merismos.adapters.http.slow import body_of
 from merismos.core.agent import events
@@ -136,11 +135,9 @@ class ExecutorEndpoint:
         if request.method != hdrs.METH_POST:
             return _text(405, method_not_allowed(request.method), {"Allow": "POST"})
         given = request.headers.get(hdrs.CONTENT_TYPE)
-        if given is None:
-            return _text(400, NO_CONTENT_TYPE)
-        media = media_of(given)
+        media = media_of(given or "")
         if media is None:
-            return _text(415, BAD_CONTENT_TYPE)
+            return _text(*refusal_of(given))
         body = await body_of(request)
         try:
             call = (json.decode if media is Media.JSON else protobuf.decode)(api.Call, body)

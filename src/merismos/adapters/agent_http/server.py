@@ -31,12 +31,11 @@ from merismos.adapters.agent_http.statistics import (
 from merismos.adapters.http.answers import TEXT, method_not_allowed
 from merismos.adapters.http.lane import Limits
 from merismos.adapters.http.negotiation import (
-    BAD_CONTENT_TYPE,
-    NO_CONTENT_TYPE,
     NOT_ACCEPTABLE,
     Media,
     media_for,
     media_of,
+    refusal_of,
 )
 from merismos.adapters.http.server_log import server_logger
 from merismos.adapters.http.slow import LIMITS, Refused, body_of
@@ -151,11 +150,9 @@ class AgentHttp:
         if request.method != hdrs.METH_POST:
             return _text(405, method_not_allowed(request.method), {"Allow": "POST"})
         given = request.headers.get(hdrs.CONTENT_TYPE)
-        if given is None:
-            return _text(400, NO_CONTENT_TYPE)
-        media = media_of(given)
+        media = media_of(given or "")
         if media is None:
-            return _text(415, BAD_CONTENT_TYPE)
+            return _text(*refusal_of(given))
         wanted = media_for(request.headers.get(hdrs.ACCEPT))
         if wanted is None:
             return _text(406, NOT_ACCEPTABLE)

@@ -32,6 +32,11 @@ def media_of(content_type: str) -> Media | None:
     return None
 
 
+def refusal_of(content_type: str | None) -> tuple[int, str]:
+    """Return status and text for a body whose Content-Type names no encoding."""
+    return (400, NO_CONTENT_TYPE) if content_type is None else (415, BAD_CONTENT_TYPE)
+
+
 def acceptable(accept: str | None, media_type: str) -> bool:
     """Return whether an Accept header allows a media type; no header allows all."""
     if accept is None or not accept.strip():

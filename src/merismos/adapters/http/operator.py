@@ -15,13 +15,12 @@ from aiohttp import hdrs, web
 
 from merismos.adapters.http.exchange import Exchange, not_wired
 from merismos.adapters.http.negotiation import (
-    BAD_CONTENT_TYPE,
-    NO_CONTENT_TYPE,
     NOT_ACCEPTABLE,
     PROTOBUF,
     Media,
     media_for,
     media_of,
+    refusal_of,
 )
 from merismos.adapters.http.sinks import SlowCaller
 from merismos.adapters.http.slow import Refused, body_of, not_allowed, reply, send_slices
@@ -177,11 +176,9 @@ async def _call_of(request: web.Request) -> operator.Call:
     """
     body = await body_of(request)
     content_type = request.headers.get(hdrs.CONTENT_TYPE)
-    if content_type is None:
-        raise Refused(400, NO_CONTENT_TYPE)
-    media = media_of(content_type)
+    media = media_of(content_type or "")
     if media is None:
-        raise Refused(415, BAD_CONTENT_TYPE)
+        raise Refused(*refusal_of(content_type))
     try:
         call = json.decode(operator.Call, body) if media is Media.JSON else protobuf.decode(operator.Call, body)
     except DecodeError as error:

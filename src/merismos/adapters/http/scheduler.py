@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from merismos.adapters.http.answers import method_not_allowed
 from merismos.adapters.http.exchange import Caller, Exchange, not_wired
-from merismos.adapters.http.negotiation import BAD_CONTENT_TYPE, NO_CONTENT_TYPE, NOT_ACCEPTABLE, Media
+from merismos.adapters.http.negotiation import NOT_ACCEPTABLE, Media, refusal_of
 from merismos.core.master.events import SchedulerCalled, SchedulerSubscribed
 from merismos.protocol import json, protobuf, thin
 from merismos.protocol.errors import DecodeError, EncodeError
@@ -58,7 +58,7 @@ class SchedulerEndpoint:
             elif media is Media.PROTOBUF:
                 call = _thinned(protobuf.decode(scheduler.Call, body))
             else:
-                _refuse_media(head, caller)
+                caller.respond(*refusal_of(head.content_type))
                 return
         except (DecodeError, EncodeError) as error:
             caller.respond(400, str(error))
@@ -89,10 +89,3 @@ def _thinned(call: scheduler.Call) -> thin.ThinCall:
     if call.type == scheduler.Call_Type.SUBSCRIBE:
         return thin.ThinCall(type=call.type, framework_id=call.framework_id, subscribe=call.subscribe)
     return thin.decode_call(json.encode(call))
-
-
-def _refuse_media(head: Head, caller: LaneCaller) -> None:
-    if head.content_type is None:
-        caller.respond(400, NO_CONTENT_TYPE)
-    else:
-        caller.respond(415, BAD_CONTENT_TYPE)

@@ -29,7 +29,8 @@ from merismos.core.agent.ending import complete_if_over, end_task, forget_framew
 from merismos.core.agent.executors_state import Executor, ExecutorPhase
 from merismos.core.agent.state import NANOS, Agent, Framework, Link, Task
 from merismos.core.agent.statuses import report_unknown, update_task
-from merismos.core.containers.executor_plan import executor_user, plan_executor, sandbox_of_executor
+from merismos.core.containers.executor_plan import plan_executor, sandbox_of_executor
+from merismos.core.containers.launch_plan import effective_user
 from merismos.protocol import link
 from merismos.protocol.v1 import executor as api
 from merismos.protocol.v1 import mesos
@@ -109,7 +110,7 @@ def _make(agent: Agent, framework: Framework, task: Task, info: mesos.ExecutorIn
 
 def _prepare(agent: Agent, framework: Framework, executor: Executor, now: float) -> None:
     """Ask for the sandbox and what belongs into it, then for the process."""
-    user = executor_user(agent.settings, framework, executor)
+    user = effective_user(agent.settings, framework, executor.info.command)
     agent.effects.append(CreateSandbox(executor.container_id, executor.directory, user))
     command = executor.info.command
     assert command is not None

@@ -223,7 +223,7 @@ def allocate(task: Task) -> None:
 
 def prepare(agent: Agent, framework: Framework, task: Task) -> None:
     """Ask for a task's sandbox and for what belongs into it."""
-    user = effective_user(agent.settings, framework, task)
+    user = effective_user(agent.settings, framework, task.info.command)
     agent.effects.append(CreateSandbox(task.container_id, task.directory, user))
     command = task.info.command
     if command is not None and command.uris:

@@ -8,7 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from merismos.core.agent.effects import LaunchContainer
-from merismos.core.containers.launch_plan import agent_environment, command_line, validate_command, validate_container
+from merismos.core.containers.launch_plan import (
+    agent_environment,
+    command_line,
+    effective_user,
+    validate_command,
+    validate_container,
+)
 from merismos.model.ids import validate_id
 from merismos.model.rejection import Rejection
 
@@ -38,14 +44,6 @@ def validate_executor(info: mesos.ExecutorInfo) -> Rejection | None:
     return validate_command(info.command)
 
 
-def executor_user(settings: AgentSettings, framework: Framework, executor: Executor) -> str | None:
-    """Return the user that an executor runs as; None: the agent's own."""
-    if not settings.switch_user:
-        return None
-    command = executor.info.command
-    return (command.user if command is not None else None) or framework.info.user or None
-
-
 def plan_executor(settings: AgentSettings, agent_id: str, framework: Framework, executor: Executor) -> LaunchContainer:
     """Return the process of an executor that `validate_executor` has passed."""
     command = executor.info.command
@@ -62,6 +60,6 @@ def plan_executor(settings: AgentSettings, agent_id: str, framework: Framework, 
         arguments=arguments,
         argv0=argv0,
         environment=environment,
-        user=executor_user(settings, framework, executor),
+        user=effective_user(settings, framework, command),
         executor=(executor.framework_id, executor.executor_id),
     )

@@ -69,11 +69,10 @@ def validate_container(container: mesos.ContainerInfo) -> Rejection | None:
     return None
 
 
-def effective_user(settings: AgentSettings, framework: Framework, task: Task) -> str | None:
-    """Return the user that a task runs as; None: the agent's own."""
+def effective_user(settings: AgentSettings, framework: Framework, command: mesos.CommandInfo | None) -> str | None:
+    """Return the user that a task or an executor of this command runs as; None: the agent's own."""
     if not settings.switch_user:
         return None
-    command = task.info.command
     return (command.user if command is not None else None) or framework.info.user or None
 
 
@@ -88,7 +87,7 @@ def plan_launch(settings: AgentSettings, agent_id: str, framework: Framework, ta
         arguments=arguments,
         argv0=argv0,
         environment=plan_environment(settings, agent_id, framework, task, command),
-        user=effective_user(settings, framework, task),
+        user=effective_user(settings, framework, command),
     )
 
 
