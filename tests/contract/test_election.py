@@ -10,8 +10,8 @@ from typing import Generic, Protocol, TypeVar
 import pytest
 from kazoo.client import KazooClient
 
+from contract.memory_election import MemoryContender, MemoryElection
 from contract.zookeeper_server import ZooKeeperServer, why_not
-from merismos.adapters.coordination.memory import MemoryContender, MemoryElection
 from merismos.adapters.zookeeper import address
 from merismos.adapters.zookeeper.contender import ZooKeeperContender
 from merismos.adapters.zookeeper.detector import ZooKeeperDetector

@@ -32,7 +32,7 @@ from merismos.daemons import process
 from merismos.daemons.agent_link import AgentLinks
 from merismos.daemons.agent_settings import EFFECTIVE, build_settings, parse_work_dir
 from merismos.daemons.coordination import check_detection, detector_of
-from merismos.ports.checkpoints import CheckpointError
+from merismos.ports.checkpoints import CheckpointError, CheckpointStore
 from merismos.shell import flag_tables
 from merismos.shell.driver import Driver, Performer
 from merismos.shell.flags import FlagError, Flags, parse, usage
@@ -73,7 +73,7 @@ class AgentProcess:
             runtime_dir=Path(flags.text("runtime_dir") or meta),
             timeout_s=flags.seconds("recovery_timeout"),
         )
-        self.checkpoints = CheckpointLog(meta, turn, self._on_written, self._on_stalled)
+        self.checkpoints: CheckpointStore = CheckpointLog(meta, turn, self._on_written, self._on_stalled)
         self.keeps_tasks = True
         self.fetcher = Fetcher(
             self.post,

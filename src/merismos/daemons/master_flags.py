@@ -7,6 +7,8 @@ from typing import Final
 
 from merismos.core.master.state import Config
 from merismos.daemons.coordination import check_master
+from merismos.model.quantities import parse_alternatives
+from merismos.model.rejection import Rejection
 from merismos.shell.flags import FlagError, Flags
 from merismos.shell.logging import LEVELS
 from merismos.shell.quantities import parse_duration_s
@@ -82,7 +84,7 @@ def config_of(flags: Flags) -> Config:
     config.max_completed_tasks_per_framework = flags.whole("max_completed_tasks_per_framework")
     config.max_operator_streams = flags.whole("max_operator_event_stream_subscribers")
     config.max_unreachable_tasks_per_framework = flags.whole("max_unreachable_tasks_per_framework")
-    config.min_allocatable = flags.text("min_allocatable_resources") or ""
+    config.min_allocatable = _alternatives(flags.text("min_allocatable_resources") or "")
     config.offer_timeout_s = flags.seconds("offer_timeout")
     config.pings_missed_max = flags.whole("max_agent_ping_timeouts")
     config.recovery_agent_removal_limit = _part(flags.text("recovery_agent_removal_limit"))
@@ -148,6 +150,13 @@ def _weights(text: str | None) -> dict[str, float]:
             )
         weights[role] = weight
     return weights
+
+
+def _alternatives(text: str) -> list[dict[str, int]]:
+    found = parse_alternatives(text)
+    if isinstance(found, Rejection):
+        raise FlagError(f"--min_allocatable_resources: {found.message}; write for example cpus:0.01|mem:32")
+    return found
 
 
 def _removal_interval_s(text: str | None) -> float:

@@ -34,6 +34,14 @@ class CheckpointStore(Protocol):
         """
         ...
 
+    def open(self, agent_id: str) -> None:
+        """Write for this agent from now on; what another left is forgotten."""
+        ...
+
+    def forget(self) -> None:
+        """Let nothing be found by the next start."""
+        ...
+
     def write(self, sequence: int, changes: Sequence[Change], *, durable: bool) -> None:
         """Keep `changes`: over the end of this process, and where `durable` over a power cut.
 

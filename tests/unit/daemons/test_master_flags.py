@@ -40,3 +40,21 @@ def test_a_removal_limit_that_is_none_is_refused(text: str) -> None:
 def test_a_recovery_limit_that_is_no_percentage_is_refused(text: str) -> None:
     with pytest.raises(FlagError, match="from 0% to 100%"):
         config(f"--recovery_agent_removal_limit={text}")
+
+
+@pytest.mark.parametrize(
+    ("notation", "alternatives"),
+    [
+        ("cpus:0.01|mem:32", [{"cpus": 10}, {"mem": 32_000}]),
+        ("cpus:1;mem:64", [{"cpus": 1000, "mem": 64_000}]),
+        ("", []),
+    ],
+)
+def test_the_least_that_is_offered_is_read_from_its_flag(notation: str, alternatives: list[dict[str, int]]) -> None:
+    assert config(f"--min_allocatable_resources={notation}").min_allocatable == alternatives
+
+
+@pytest.mark.parametrize("notation", ["cpus", "cpus:[1-2]", "mem:32|cpus:much"])
+def test_a_least_offer_that_cannot_be_read_is_refused(notation: str) -> None:
+    with pytest.raises(FlagError, match="--min_allocatable_resources"):
+        config(f"--min_allocatable_resources={notation}")

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import pytest
-
 from merismos.core.kernel import TimerFired
 from merismos.core.master import events as happened
 from merismos.core.master import machine
@@ -55,21 +53,9 @@ def test_states_move_only_to_known_states_and_never_out_of_a_terminal_one() -> N
     assert all(set(targets) <= set(STATES) for targets in MOVES.values())
 
 
-@pytest.mark.parametrize(
-    ("notation", "quantities"),
-    [
-        ("cpus:0.01|mem:32", [{"cpus": 10}, {"mem": 32_000}]),
-        ("cpus:1;mem:64", [{"cpus": 1000, "mem": 64_000}]),
-        ("", []),
-    ],
-)
-def test_the_least_that_is_offered_is_read_from_its_flag(notation: str, quantities: list[dict[str, int]]) -> None:
-    assert machine.quantities_of(notation) == quantities
-
-
 def test_an_agent_with_less_than_the_least_is_not_offered() -> None:
     config = Config()
-    config.min_allocatable = "cpus:2|mem:4096"
+    config.min_allocatable = [{"cpus": 2000}, {"mem": 4_096_000}]
     rig = Rig(config)
     rig.agent("cpus:1;mem:2048")
     framework = rig.subscribe()

@@ -67,7 +67,7 @@ class AgentHttp:
         self._operator = OperatorReads(agent, self._files, flags)
         self._limits = limits or Limits(first_s=HEAD_S_MAX)
         self._runner: web.AppRunner | None = None
-        self._servers: list[asyncio.Server] = []
+        self._server: asyncio.Server | None = None
         self._silent: set[FirstHead] = set()
         self._json_reads: dict[str, Callable[[web.Request], object]] = {
             "/state": lambda _: v0.state(agent, flags),
@@ -82,8 +82,8 @@ class AgentHttp:
             "/files/debug": lambda _: self._files.attached(),
         }
 
-    async def start(self, listener: socket.socket, domain_socket: socket.socket | None = None) -> None:
-        """Begin to serve on a socket that listens, and on one for executors where there is one."""
+    async def start(self, listener: socket.socket) -> None:
+        """Begin to serve on a socket that listens."""
         app = web.Application(client_max_size=self._limits.body_bytes)
         app[LIMITS] = self._limits
         app.router.add_route("*", "/{path:.*}", self._dispatch)
@@ -99,10 +99,7 @@ class AgentHttp:
             max_field_size=HEAD_BYTES_MAX,
         )
         await self._runner.setup()
-        loop = asyncio.get_running_loop()
-        self._servers.append(await loop.create_server(self._connection, sock=listener))
-        if domain_socket is not None:
-            self._servers.append(await loop.create_unix_server(self._connection, sock=domain_socket))
+        self._server = await asyncio.get_running_loop().create_server(self._connection, sock=listener)
 
     def _connection(self) -> FirstHead:
         assert self._runner is not None
@@ -112,8 +109,8 @@ class AgentHttp:
     async def close(self) -> None:
         """Stop serving."""
         self._executors.close()
-        for server in self._servers:
-            server.close()
+        if self._server is not None:
+            self._server.close()
         for connection in list(self._silent):
             connection.close()
         if self._runner is not None:

@@ -1,1 +1,1 @@
-"""Coordination without a service: a leader by configuration, and one election inside a process."""
+"""Coordination without a service: a leader by configuration."""

@@ -8,7 +8,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from typing import TYPE_CHECKING, Final
 
 from merismos.core.allocator.tree import Minimum, Slot
@@ -62,13 +62,6 @@ class SlotTable:
         slot = self._by_bit[bit.bit_length() - 1]
         assert slot is not None
         return slot
-
-    def slots_of(self, mask: int) -> Iterator[Slot]:
-        """Return the slots of a mask, in the order of their bits."""
-        while mask:
-            bit = mask & -mask
-            yield self.slot_of(bit)
-            mask ^= bit
 
     def assign(self, slot: Slot) -> None:
         """Give a slot a bit that no filter names."""

@@ -26,8 +26,6 @@ from merismos.core.master import (
     subscriptions,
 )
 from merismos.core.master.state import Config, Master
-from merismos.model.rejection import Rejection
-from merismos.model.resource_notation import parse_resources
 
 
 class MasterMachine:
@@ -80,7 +78,7 @@ def settings_of(config: Config) -> AllocatorSettings:
     """Return what the master's flags say to the allocator."""
     return AllocatorSettings(
         allocation_interval_s=config.allocation_interval_s,
-        min_allocatable=quantities_of(config.min_allocatable),
+        min_allocatable=config.min_allocatable,
         fair_sharing_excluded=list(config.fair_sharing_excluded),
         role_sorter=_sorter(config.role_sorter),
         framework_sorter=_sorter(config.framework_sorter),
@@ -92,19 +90,6 @@ def settings_of(config: Config) -> AllocatorSettings:
 
 def _sorter(name: str) -> Literal["drf", "random"]:
     return "random" if name == "random" else "drf"
-
-
-def quantities_of(notation: str) -> list[dict[str, int]]:
-    """Return the alternatives of `--min_allocatable_resources`: `cpus:0.01|mem:32`; what can't be read is left out.
-
-    Units: thousandths.
-    """
-    alternatives: list[dict[str, int]] = []
-    for text in notation.split("|"):
-        resources = parse_resources(text)
-        if not isinstance(resources, Rejection) and resources:
-            alternatives.append(dict(resources.quantities()))
-    return alternatives
 
 
 def on_started(master: Master, event: events.Started, now: float) -> None:

@@ -185,7 +185,7 @@ class Config:
         self.max_completed_tasks_per_framework = 1000
         self.max_unreachable_tasks_per_framework = 1000
         self.max_operator_streams = 1000
-        self.min_allocatable = "cpus:0.01|mem:32"
+        self.min_allocatable: list[dict[str, int]] = [{"cpus": 10}, {"mem": 32_000}]
         self.offers_held_max = (
             0  # cap on unanswered offers of one framework while others wait; 0: the allocator's default
         )

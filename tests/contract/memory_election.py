@@ -1,4 +1,4 @@
-"""An election inside one process, with the failures of a real one at hand: for tests and simulations of several masters.
+"""An election inside one process, with the failures of a real one at hand: for tests.
 
 Rules: the same decisions as with ZooKeeper (core/election.py), and the same order of what is told; everything is told in a later
 turn of the loop.
