@@ -17,8 +17,8 @@ import pytest
 from merismos.core.agent import effects, events
 from merismos.core.agent.machine import AgentMachine
 from merismos.core.agent.state import AgentSettings, Link
-from merismos.core.agent.statuses import TERMINAL
 from merismos.core.kernel import Effect, Event, TimerFired
+from merismos.model.task_states import TERMINAL
 from merismos.ports.checkpoints import Entries, apply
 from merismos.protocol import link
 from merismos.protocol.v1 import mesos

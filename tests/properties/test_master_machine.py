@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from merismos.core.master import events as happened
-from merismos.core.master.state import TERMINAL, Agent, Task
+from merismos.core.master.state import Agent, Task
 from merismos.model.resources import Resources, sum_of
 from merismos.model.roles import ancestors
+from merismos.model.task_states import TERMINAL
 from merismos.protocol import link
 from unit.master.rig import Peer, Rig, Scheduler, framework_info, launch, record_of, task, value
 

@@ -6,7 +6,7 @@ import functools
 from typing import TYPE_CHECKING
 
 from merismos.core.containers.exit_status import describe_exit
-from merismos.sdk.states import TERMINAL_STATES
+from merismos.model.task_states import TERMINAL
 
 if TYPE_CHECKING:
     from merismos.protocol.v1 import mesos
@@ -56,7 +56,7 @@ class Update:
     @property
     def is_terminal(self) -> bool:
         """Whether the task is over."""
-        return self.state in TERMINAL_STATES
+        return self.state in TERMINAL
 
     @property
     def exit_code(self) -> int | None:

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING
 
 from merismos.core.agent import events as agent_events
 from merismos.core.master import effects, events
-from merismos.core.master.state import TERMINAL
 from merismos.core.master.tasks import MOVES
 from merismos.core.master.validate.framework import roles_of
+from merismos.model.task_states import TERMINAL
 from merismos.protocol import link
 from merismos.protocol.v1 import mesos
 from merismos.protocol.v1.scheduler import Call_Type

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from merismos.core.master.state import TERMINAL
+from merismos.model.task_states import TERMINAL
 from merismos.simulation.network import Pipe
 from merismos.simulation.streams import OfferView, Stream
 from merismos.simulation.tasks import Json, launch_of, value

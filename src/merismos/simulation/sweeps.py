@@ -22,12 +22,13 @@ import msgspec
 from merismos.core.agent.executors_state import ExecutorPhase
 from merismos.core.agent.state import Phase
 from merismos.core.agent.state import Task as AgentTask
-from merismos.core.master.state import TERMINAL, Task
+from merismos.core.master.state import Task
 from merismos.core.master.tasks import MOVES
 from merismos.core.master.validate.task import demand_of
 from merismos.model.rejection import Rejection
 from merismos.model.resource_protocol import from_protocol
 from merismos.model.resources import EMPTY, Resources, sum_of
+from merismos.model.task_states import TERMINAL
 from merismos.protocol.thin import decode_task
 from merismos.simulation.checkers import Violation, records_of
 from merismos.simulation.scheduler import OVER

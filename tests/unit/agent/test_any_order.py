@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from merismos.core.agent import effects, events
 from merismos.core.agent.state import Link, Phase
-from merismos.core.agent.statuses import TERMINAL
+from merismos.model.task_states import TERMINAL
 from merismos.protocol import link
 from unit.agent.rig import FRAMEWORK, Rig, framework_info, task
 

@@ -4,9 +4,10 @@ from merismos.core.kernel import TimerFired
 from merismos.core.master import events as happened
 from merismos.core.master import machine
 from merismos.core.master.fixed_delay import FixedDelay
-from merismos.core.master.state import TERMINAL, Config
+from merismos.core.master.state import Config
 from merismos.core.master.statuses import STATES
 from merismos.core.master.tasks import MOVES
+from merismos.model.task_states import TERMINAL
 from unit.master.rig import Rig, running
 
 

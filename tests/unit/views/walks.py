@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 from hypothesis import strategies as st
 
-from merismos.core.master.state import TERMINAL, Task
+from merismos.core.master.state import Task
 from merismos.core.master.statuses import whole_statuses
 from merismos.core.master.views import operator, v0
+from merismos.model.task_states import TERMINAL
 from merismos.protocol import link
 from unit.master.rig import Json, Peer, Rig, Scheduler, framework_info, launch, task
 from unit.views.scene import EXECUTOR, FLAGS, connect_agent, joined, return_agent

@@ -10,8 +10,8 @@ import time
 from merismos.cli import cluster, output, sandbox
 from merismos.cli.client import Client, find_master
 from merismos.cli.errors import CommandError
+from merismos.model.task_states import TERMINAL
 from merismos.sdk.address import parse
-from merismos.sdk.states import TERMINAL_STATES
 
 POLL_S = 0.25
 STATE_POLL_S = 1.0
@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     name = "stderr" if arguments.stderr else "stdout"
     path = sandbox.path_of(task["framework_id"], task["executor_id"], task["container_id"], name)
     offset = _copy(agent, path, 0, arguments)
-    if offset is None and task["state"] in TERMINAL_STATES:
+    if offset is None and task["state"] in TERMINAL:
         raise CommandError(f"{task['id']} has no {name}: it never started, or its sandbox is gone", task["message"])
     if arguments.follow:
         _follow(master, agent, task, path, offset or 0, arguments)
@@ -44,7 +44,7 @@ def _agent_of(master: Client, task: cluster.Row) -> Client:
 def _follow(
     master: Client, agent: Client, task: cluster.Row, path: str, offset: int, arguments: argparse.Namespace
 ) -> None:
-    over = task["state"] in TERMINAL_STATES
+    over = task["state"] in TERMINAL
     looked_at = time.monotonic()
     while not over:
         time.sleep(POLL_S)
@@ -57,7 +57,7 @@ def _follow(
 def _is_over(master: Client, task: cluster.Row) -> bool:
     rows = master.get(f"/tasks?task_id={task['id']}&framework_id={task['framework_id']}&limit=1000")["tasks"]
     states = [row["state"] for row in rows if row["id"] == task["id"] and row["framework_id"] == task["framework_id"]]
-    return not states or states[-1] in TERMINAL_STATES
+    return not states or states[-1] in TERMINAL
 
 
 def _copy(agent: Client, path: str, offset: int, arguments: argparse.Namespace) -> int | None:

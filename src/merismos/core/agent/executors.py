@@ -229,7 +229,7 @@ def _fail(agent: Agent, framework: Framework, task: Task, executor: Executor, no
 # ------------------------------------------------------------------ its end
 
 
-def on_registration_overdue(agent: Agent, container_id: str, now: float) -> None:
+def on_registration_overdue(agent: Agent, container_id: str, now: float) -> None:  # noqa: ARG001 - a handler's shape
     """An executor did not subscribe in time: kill it."""
     executor = agent.executors.get(container_id)
     if executor is None or executor.phase is not ExecutorPhase.REGISTERING:
@@ -245,7 +245,7 @@ def on_registration_overdue(agent: Agent, container_id: str, now: float) -> None
         executor.end_message = f"Executor did not register within {limit}"
     agent.effects.append(SignalContainer(container_id, SIGKILL))
     text = f"executor '{executor.executor_id}' of framework {executor.framework_id} is killed"
-    agent.effects.append(Log("warning", f"{text}: {executor.end_message} (at {now:.3f})"))
+    agent.effects.append(Log("warning", f"{text}: {executor.end_message}"))
 
 
 def on_executor_kill_overdue(agent: Agent, container_id: str) -> None:

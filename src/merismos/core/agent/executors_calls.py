@@ -24,7 +24,8 @@ from merismos.core.agent.ending import complete_if_over, end_task
 from merismos.core.agent.executors import deliver, kill_event, send, shut_down_executor
 from merismos.core.agent.executors_state import Executor, ExecutorPhase
 from merismos.core.agent.state import Link, Phase
-from merismos.core.agent.statuses import TERMINAL, owe_status
+from merismos.core.agent.statuses import owe_status
+from merismos.model.task_states import TERMINAL
 from merismos.protocol import json, link
 from merismos.protocol.v1 import executor as api
 from merismos.protocol.v1 import mesos
@@ -98,13 +99,13 @@ def on_executor_called(agent: Agent, event: events.ExecutorCalled, now: float) -
         agent.effects.append(AnswerExecutor(event.request, 400, _INVALID + fault))
 
 
-def on_executor_stream_lost(agent: Agent, event: events.ExecutorStreamLost, now: float) -> None:
+def on_executor_stream_lost(agent: Agent, event: events.ExecutorStreamLost, now: float) -> None:  # noqa: ARG001 - a handler's shape
     """The connection of an executor's stream is gone; the executor may come back as long as it lives."""
     for executor in agent.executors.values():
         if executor.stream == event.stream:
             executor.stream = None
             text = f"executor '{executor.executor_id}' of framework {executor.framework_id} lost its connection"
-            agent.effects.append(Log("warning", f"{text} (at {now:.3f})"))
+            agent.effects.append(Log("warning", f"{text}"))
             return
 
 

@@ -17,15 +17,12 @@ from merismos.core.agent.ending import (
     keep_framework,
     stop_if_over,
 )
-from merismos.core.agent.executors import kill_in_executor, shut_down_executor
+from merismos.core.agent.executors import SIGKILL, SIGTERM, kill_in_executor, shut_down_executor
 from merismos.core.agent.state import NANOS, Agent, Phase, Task
 from merismos.core.agent.statuses import report_unknown, update_task
 
 if TYPE_CHECKING:
     from merismos.protocol import link
-
-SIGTERM = 15
-SIGKILL = 9
 
 
 def on_kill_task(agent: Agent, message: link.KillTask, now: float) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from merismos.core.agent.checkpoints import ContainerRuns, LaunchBegun, TaskRefused, TaskTaken, stream_key, task_key
 from merismos.core.agent.effects import CreateSandbox, FetchUris, Log, SendMessage
 from merismos.core.agent.ending import end, fail_launch, forget_framework_if_idle, keep_framework
-from merismos.core.agent.executors import run_in_executor
+from merismos.core.agent.executors import allocate, run_in_executor
 from merismos.core.agent.kill import say_killing
 from merismos.core.agent.state import NANOS, Agent, Framework, Link, Phase, Task
 from merismos.core.agent.statuses import Rendering, render_container, report_unknown, update_task
@@ -194,7 +194,7 @@ def run_task(agent: Agent, framework: Framework, task: Task, now: float, executo
             reason="REASON_AGENT_DISCONNECTED",
         )
         return
-    allocate(task)
+    allocate(task.info.resources, task.role)
     if custom is not None:
         run_in_executor(agent, framework, task, now, may_start=custom.executor_id.value in executors)
         return
@@ -212,13 +212,6 @@ def run_task(agent: Agent, framework: Framework, task: Task, now: float, executo
             Log("warning", f"task '{task.task_id}' runs without its check: checks are not supported yet")
         )
     prepare(agent, framework, task)
-
-
-def allocate(task: Task) -> None:
-    """Mark the resources of a task as its role's."""
-    for resource in task.info.resources:
-        if resource.allocation_info is None:
-            resource.allocation_info = mesos.Resource_AllocationInfo(role=task.role)
 
 
 def prepare(agent: Agent, framework: Framework, task: Task) -> None:

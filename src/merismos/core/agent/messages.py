@@ -9,7 +9,8 @@ from merismos.core.agent.checkpoints import UpdateAcknowledged
 from merismos.core.agent.effects import Log
 from merismos.core.agent.ending import complete_if_over, keep_framework, stop_if_over
 from merismos.core.agent.state import Agent
-from merismos.core.agent.statuses import TERMINAL, key_of, send
+from merismos.core.agent.statuses import key_of, send
+from merismos.model.task_states import TERMINAL
 from merismos.protocol import json
 from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import executor as api
@@ -41,7 +42,7 @@ def on_acknowledge_status(agent: Agent, message: link.AcknowledgeStatus, now: fl
     stop_if_over(agent, now)
 
 
-def on_message_executor(agent: Agent, message: link.MessageExecutor, now: float) -> None:
+def on_message_executor(agent: Agent, message: link.MessageExecutor, now: float) -> None:  # noqa: ARG001 - a handler's shape
     """Pass bytes to a custom executor; the built-in ones take none, and one that isn't subscribed can't."""
     framework = agent.frameworks.get(message.framework_id)
     executor = None if framework is None else framework.executors.get(message.executor_id)
@@ -52,7 +53,7 @@ def on_message_executor(agent: Agent, message: link.MessageExecutor, now: float)
         return
     agent.counters.invalid_framework_messages += 1
     text = f"a message to executor '{message.executor_id}' of framework {message.framework_id} is dropped"
-    agent.effects.append(Log("info", f"{text}: there is none, or it isn't subscribed (at {now:.3f})"))
+    agent.effects.append(Log("info", f"{text}: there is none, or it isn't subscribed"))
 
 
 def on_update_framework(agent: Agent, message: link.UpdateFramework, now: float) -> None:

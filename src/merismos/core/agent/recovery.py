@@ -49,13 +49,15 @@ from merismos.core.agent.ending import (
     keep_framework,
     stop_if_over,
 )
-from merismos.core.agent.kill import SIGKILL, SIGTERM, kill
-from merismos.core.agent.launch import allocate, begin_launch, prepare, run
+from merismos.core.agent.executors import SIGKILL, SIGTERM, allocate
+from merismos.core.agent.kill import kill
+from merismos.core.agent.launch import begin_launch, prepare, run
 from merismos.core.agent.registration import keep_agent
 from merismos.core.agent.state import Agent, Framework, Phase, Task
-from merismos.core.agent.statuses import TERMINAL, Rendering, keep_status, render_container
+from merismos.core.agent.statuses import Rendering, keep_status, render_container
 from merismos.core.containers.launch_plan import sandbox_of
 from merismos.core.kernel import Prng
+from merismos.model.task_states import TERMINAL
 from merismos.protocol import json
 from merismos.protocol.errors import DecodeError
 from merismos.protocol.link import UpdateStatus
@@ -190,7 +192,7 @@ def restore_task(agent: Agent, taken: TaskTaken, story: list[AnyRecord]) -> None
     if framework is None:
         raise RecoveryError(f"framework {taken.framework_id} is not known")
     task = Task(taken.framework_id, json.decode(mesos.TaskInfo, taken.task), taken.task, taken.role)
-    allocate(task)
+    allocate(task.info.resources, task.role)
     task.container_id = taken.container_id
     task.directory = sandbox_of(agent.settings.work_dir, agent.registration.agent_id, task)
     task.holder = taken.holder

@@ -14,20 +14,9 @@ import msgspec
 from merismos.core.agent.checkpoints import UpdateOwed, stream_key, task_key
 from merismos.core.agent.effects import SendMessage
 from merismos.core.agent.state import Agent, Link, Task
+from merismos.model.task_states import TERMINAL
 from merismos.protocol.link import UpdateStatus
 
-TERMINAL = frozenset(
-    {
-        "TASK_FINISHED",
-        "TASK_FAILED",
-        "TASK_KILLED",
-        "TASK_ERROR",
-        "TASK_LOST",
-        "TASK_DROPPED",
-        "TASK_GONE",
-        "TASK_GONE_BY_OPERATOR",
-    }
-)
 _COUNTED = {
     "TASK_FINISHED": "tasks_finished",
     "TASK_FAILED": "tasks_failed",

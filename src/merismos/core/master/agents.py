@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from merismos.core.master import counters, messages, offers, publish, registrar, removals, tasks
 from merismos.core.master.effects import CloseLink, SendToAgent
-from merismos.core.master.state import TERMINAL
 from merismos.core.master.statuses import state_for
+from merismos.model.task_states import TERMINAL
 from merismos.protocol import link
 
 if TYPE_CHECKING:

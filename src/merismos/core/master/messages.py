@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from merismos.core.master import counters, reconcile, tasks
 from merismos.core.master.effects import Respond, SendEvent, SendToAgent
-from merismos.core.master.state import TERMINAL
+from merismos.model.task_states import TERMINAL
 from merismos.protocol import link
 from merismos.protocol.v1 import mesos, scheduler
 

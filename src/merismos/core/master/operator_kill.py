@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from merismos.core.master import counters, messages
 from merismos.core.master.effects import Respond
-from merismos.core.master.state import TERMINAL
+from merismos.model.task_states import TERMINAL
 
 if TYPE_CHECKING:
     from merismos.core.master.events import TaskKillAsked

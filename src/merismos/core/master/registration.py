@@ -18,13 +18,14 @@ import msgspec
 
 from merismos.core.master import agents, counters, executors, frameworks, messages, publish, registrar, removals, tasks
 from merismos.core.master.effects import CloseLink, SendToAgent, SendUpdate
-from merismos.core.master.state import TERMINAL, Agent, Executor, Framework, Task
+from merismos.core.master.state import Agent, Executor, Framework, Task
 from merismos.core.master.statuses import STATES, keep_status, latest_status, state_for, status_of
 from merismos.core.master.validate.task import demand_of
 from merismos.model.ids import validate_id
 from merismos.model.rejection import Rejection
 from merismos.model.resource_protocol import from_protocol
 from merismos.model.resources import EMPTY, Resources, sum_of
+from merismos.model.task_states import TERMINAL
 from merismos.protocol import json, link, thin
 from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import mesos

@@ -25,19 +25,6 @@ if TYPE_CHECKING:
 
 DECISIONS_MAX = 64
 
-TERMINAL = frozenset(
-    {
-        "TASK_FINISHED",
-        "TASK_FAILED",
-        "TASK_KILLED",
-        "TASK_ERROR",
-        "TASK_LOST",
-        "TASK_DROPPED",
-        "TASK_GONE",
-        "TASK_GONE_BY_OPERATOR",
-    }
-)
-
 
 class Decision(msgspec.Struct, gc=False):
     """Why work of a framework waits: one line of its journal, which may have been decided several `times`, at last at `at`.

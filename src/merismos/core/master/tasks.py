@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 
 from merismos.core.master import counters, publish
 from merismos.core.master.effects import Respond, SendToAgent, SendUpdate
-from merismos.core.master.state import TERMINAL
 from merismos.core.master.statuses import STATES, cause_of, keep_status, latest_status, status_of
 from merismos.model.resources import sum_of
+from merismos.model.task_states import TERMINAL
 from merismos.protocol import link
 
 if TYPE_CHECKING:

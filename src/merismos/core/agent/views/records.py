@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 from merismos.core.agent.executors_state import Executor
 from merismos.core.agent.state import Agent, Framework, Task
-from merismos.core.agent.statuses import TERMINAL
 from merismos.model.rejection import Rejection
 from merismos.model.resource_protocol import from_protocol
 from merismos.model.resources import Resources
+from merismos.model.task_states import TERMINAL
 from merismos.protocol import json
 from merismos.protocol.v1 import mesos
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import ipaddress
 from typing import TYPE_CHECKING
 
-from merismos.core.master.state import TERMINAL, Agent
+from merismos.core.master.state import Agent
 from merismos.model.resource_protocol import to_protocol
 from merismos.model.resources import Resources, sum_of
+from merismos.model.task_states import TERMINAL
 from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:

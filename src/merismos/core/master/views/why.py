@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from merismos.core.master.state import TERMINAL
 from merismos.core.master.statuses import latest_status
 from merismos.core.master.views import values
 from merismos.model.rejection import Rejection
 from merismos.model.resource_notation import parse_resources
 from merismos.model.scalars import format_milli
+from merismos.model.task_states import TERMINAL
 from merismos.protocol import json
 from merismos.protocol.v1 import mesos
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-TERMINAL_STATES: Final = frozenset(
+TERMINAL: Final = frozenset(
     {
         "TASK_FINISHED",
         "TASK_FAILED",
