@@ -23,6 +23,7 @@ from merismos.adapters.linux import detection
 from merismos.adapters.storage.checkpoint_log import CheckpointLog
 from merismos.containers.fetcher import Fetcher
 from merismos.containers.native import NativeContainerizer
+from merismos.containers.probes import Prober
 from merismos.containers.sandbox import Sandboxes
 from merismos.core.agent import effects, events
 from merismos.core.agent.machine import AgentMachine
@@ -80,6 +81,7 @@ class AgentProcess:
             stall_timeout_s=flags.seconds("fetcher_stall_timeout"),
             frameworks_home=flags.text("frameworks_home") or "",
         )
+        self.prober = Prober(self.post)
         self.tokens = find_tokens(flags)
         self.executors = ExecutorEndpoint(self.post, self.tokens)
         self.driver = Driver(self.machine, self._performers(), loop, turn, on_fault=self._on_fault)
@@ -101,6 +103,9 @@ class AgentProcess:
             effects.SignalContainer: self.containers.signal,
             effects.CollectContainer: self.containers.collect,
             effects.KillRemains: self.containers.kill_remains,
+            effects.ProbeHttp: self.prober.ask,
+            effects.ProbeTcp: self.prober.connect,
+            effects.AbortProbe: self.prober.abort,
             effects.RemoveSandbox: self._remove_sandbox,
             effects.OpenCheckpoints: lambda effect: self.checkpoints.open(effect.agent_id),
             effects.Checkpoint: self._checkpoint,
@@ -134,6 +139,7 @@ class AgentProcess:
             self.links.end()
             await self.containers.close(end=not self.keeps_tasks)
             await self.fetcher.close()
+            await self.prober.close()
             await self.http.close()
             self.driver.close()
             await self.checkpoints.close()

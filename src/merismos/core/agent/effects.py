@@ -71,6 +71,27 @@ class SignalContainer(Effect):
     signal: int
 
 
+class ProbeHttp(Effect):
+    """Ask for a URL, whoever its certificate is for; `ProbeEnded` follows."""
+
+    probe_id: str
+    url: str
+
+
+class ProbeTcp(Effect):
+    """Connect, and close again; `ProbeEnded` follows."""
+
+    probe_id: str
+    ip: str
+    port: int
+
+
+class AbortProbe(Effect):
+    """Ask no more; no event follows."""
+
+    probe_id: str
+
+
 class AnswerExecutor(Effect):
     """Answer a call of an executor."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from merismos.core.agent import gc
 from merismos.core.agent.checkpoints import FrameworkKnown, framework_key, task_key
-from merismos.core.agent.effects import Exit, ForgetAgent, Log, SendMessage
+from merismos.core.agent.effects import AbortProbe, Exit, ForgetAgent, Log, SendMessage, SignalContainer
 from merismos.core.agent.state import Agent, Framework, Link, Phase, Task
 from merismos.core.agent.statuses import update_task
 from merismos.core.containers.exit_status import describe_exit, succeeded
@@ -18,8 +18,10 @@ from merismos.protocol import link
 
 if TYPE_CHECKING:
     from merismos.core.agent import events
+    from merismos.core.agent.checks_state import Check
 
 _STOP_WAIT_S = 2.0
+_SIGKILL = 9
 
 
 def on_container_exited(agent: Agent, event: events.ContainerExited, now: float) -> None:
@@ -73,6 +75,7 @@ def end(
     """Take a task's container as gone and owe its last update."""
     task.phase = Phase.ENDED
     task.ended_at = now
+    stop_checks(agent, task)
     del agent.containers[task.container_id]
     agent.deadlines.cancel(("kill", task.container_id))
     agent.deadlines.cancel(("complete", task.container_id))
@@ -84,6 +87,22 @@ def end(
         update_task(agent, task, state, now, message=message, reason=reason, from_agent=from_agent)
     complete_if_over(agent, task, now)
     stop_if_over(agent, now)
+
+
+def stop_checks(agent: Agent, task: Task) -> None:
+    """Run no more checks of a task, and break off what runs."""
+    for check in task.checks:
+        check.timetable.stop()
+        agent.deadlines.cancel((check.kind, task.container_id))
+        break_off(agent, check)
+
+
+def break_off(agent: Agent, check: Check) -> None:
+    """End the run of a check that is under way, whatever it would find."""
+    if agent.checks.pop(check.run_id, None) is None:
+        return
+    is_command = check.asked.command is not None
+    agent.effects.append(SignalContainer(check.run_id, _SIGKILL) if is_command else AbortProbe(check.run_id))
 
 
 def end_task(agent: Agent, task: Task, state: str, now: float) -> None:

@@ -152,6 +152,14 @@ class ExecutorStreamLost(Event):
     stream: int
 
 
+class ProbeEnded(Event):
+    """A probe came to an end: an HTTP status, or whether a TCP connection came about; neither where nobody answered as asked."""
+
+    probe_id: str
+    status_code: int | None = None
+    connected: bool | None = None
+
+
 class ContainersTakenOver(Event):
     """Another agent of this work directory took over: this one has nothing to say any more."""
 

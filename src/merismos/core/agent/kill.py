@@ -15,6 +15,7 @@ from merismos.core.agent.ending import (
     fail_launch,
     forget_framework_if_idle,
     keep_framework,
+    stop_checks,
     stop_if_over,
 )
 from merismos.core.agent.executors import SIGKILL, SIGTERM, kill_in_executor, shut_down_executor
@@ -128,6 +129,7 @@ def kill(agent: Agent, task: Task, now: float, *, grace_s: float | None = None, 
         task.kill_reason = reason
         task.kill_at = now
         agent.deadlines.cancel(("complete", task.container_id))
+        stop_checks(agent, task)
     grace = grace_of(agent, task) if grace_s is None else max(grace_s, 0.0)
     task.kill_due_at = task.kill_at + grace
     begun = KillBegun(task.kill_reason, task.kill_at, task.kill_due_at)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from merismos.core.agent.checkpoints import ContainerRuns, LaunchBegun, TaskRefused, TaskTaken, stream_key, task_key
+from merismos.core.agent.checks import prepare_checks, start_checks
 from merismos.core.agent.effects import CreateSandbox, FetchUris, Log, SendMessage
 from merismos.core.agent.ending import end, fail_launch, forget_framework_if_idle, keep_framework
 from merismos.core.agent.executors import allocate, run_in_executor
@@ -94,11 +95,14 @@ def run(agent: Agent, task: Task, pid: int, now: float) -> None:
     task.complete_at = None if limit is None else now + max(limit.nanoseconds, 0) / NANOS
     key = task_key(task.framework_id, task.task_id)
     agent.checkpoints.keep(key, ContainerRuns(pid, task.started_wall_s, task.complete_at))
+    prepare_checks(task, now)
     say_running(agent, task, now)
     if task.complete_at is not None and not task.killing:
         agent.deadlines.set(("complete", task.container_id), task.complete_at)
     if task.killing:
         say_killing(agent, task, now)
+    else:
+        start_checks(agent, task, now)
 
 
 def on_container_launch_failed(agent: Agent, event: events.ContainerLaunchFailed, now: float) -> None:
@@ -207,10 +211,6 @@ def run_task(agent: Agent, framework: Framework, task: Task, now: float, executo
     task.holder = "" if command.uris else agent.holder
     taken = TaskTaken(task.framework_id, task.raw, task.role, task.container_id, task.holder)
     agent.checkpoints.keep(task_key(task.framework_id, task.task_id), taken)
-    if task.info.health_check is not None or task.info.check is not None:
-        agent.effects.append(
-            Log("warning", f"task '{task.task_id}' runs without its check: checks are not supported yet")
-        )
     prepare(agent, framework, task)
 
 

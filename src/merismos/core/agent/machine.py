@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from merismos.core.agent import (
+    checks,
     ending,
     events,
     executors,
@@ -20,6 +21,7 @@ from merismos.core.agent import (
     recovery,
     registration,
 )
+from merismos.core.agent.checks_state import CHECK, HEALTH
 from merismos.core.agent.effects import CollectContainer, Log
 from merismos.core.agent.outbox import Outbox
 from merismos.core.agent.state import Agent, AgentSettings, Link
@@ -70,20 +72,28 @@ def on_timer_fired(agent: Agent, event: TimerFired, now: float) -> None:
         send(agent, update)
 
 
-def of_either(command: Handler, custom: Handler) -> Handler:
-    """Return the handler of a container's event: a command task's, or a custom executor's."""
+def of_container(command: Handler, custom: Handler, check: Handler | None = None) -> Handler:
+    """Return the handler of a container's event: a command task's, a custom executor's, or a check's, which has no URIs."""
 
     def handle(agent: Agent, event: Any, now: float) -> None:  # noqa: ANN401 - of a container
-        (custom if event.container_id in agent.executors else command)(agent, event, now)
+        container_id = event.container_id
+        if container_id in agent.executors:
+            custom(agent, event, now)
+        elif check is not None and container_id in agent.checks:
+            check(agent, event, now)
+        else:
+            command(agent, event, now)
 
     return handle
 
 
 def on_container_exited(agent: Agent, event: events.ContainerExited, now: float) -> None:
     """End what was in a container; its status is collected once that is written down."""
-    custom = event.container_id in agent.executors
-    (executors if custom else ending).on_container_exited(agent, event, now)
+    end_container(agent, event, now)
     agent.effects.append(CollectContainer(event.container_id))
+
+
+end_container = of_container(ending.on_container_exited, executors.on_container_exited, checks.on_check_exited)
 
 
 def on_containers_lost(agent: Agent, event: events.ContainersLost, now: float) -> None:
@@ -101,10 +111,15 @@ HANDLERS: dict[type[Event], Handler] = {
     events.LinkOpened: registration.on_link_opened,
     events.LinkReceived: on_link_received,
     events.LinkClosed: registration.on_link_closed,
-    events.UrisFetched: of_either(launch.on_uris_fetched, executors.on_uris_fetched),
-    events.FetchFailed: of_either(launch.on_fetch_failed, executors.on_fetch_failed),
-    events.ContainerLaunched: of_either(launch.on_container_launched, executors.on_container_launched),
-    events.ContainerLaunchFailed: of_either(launch.on_container_launch_failed, executors.on_container_launch_failed),
+    events.UrisFetched: of_container(launch.on_uris_fetched, executors.on_uris_fetched),
+    events.FetchFailed: of_container(launch.on_fetch_failed, executors.on_fetch_failed),
+    events.ContainerLaunched: of_container(
+        launch.on_container_launched, executors.on_container_launched, checks.on_check_launched
+    ),
+    events.ContainerLaunchFailed: of_container(
+        launch.on_container_launch_failed, executors.on_container_launch_failed, checks.on_check_launch_failed
+    ),
+    events.ProbeEnded: checks.on_probe_ended,
     events.ContainerExited: on_container_exited,
     events.ContainersRecovered: recovery.on_containers_recovered,
     events.ContainersLost: on_containers_lost,
@@ -139,6 +154,8 @@ DEADLINE_HANDLERS: dict[str, Callable[[Agent, str, float], None]] = {
     "ping": lambda agent, _, now: registration.on_ping_overdue(agent, now),
     "kill": lambda agent, subject, now: kill.on_kill_overdue(agent, subject),  # noqa: ARG005 - the signature is given
     "complete": kill.on_completion_overdue,
+    HEALTH: lambda agent, subject, now: checks.on_check_due(agent, HEALTH, subject, now),
+    CHECK: lambda agent, subject, now: checks.on_check_due(agent, CHECK, subject, now),
     "executor-registration": executors.on_registration_overdue,
     "executor-kill": lambda agent, subject, now: executors.on_executor_kill_overdue(agent, subject),  # noqa: ARG005 - the signature is given
     "sandboxes": lambda agent, _, now: gc.on_sandboxes_overdue(agent, now),

@@ -31,6 +31,8 @@ from merismos.core.agent.checkpoints import (
     UpdateOwed,
     stream_key,
 )
+from merismos.core.agent.checks import prepare_checks, start_checks
+from merismos.core.agent.checks_state import RUN_PREFIX
 from merismos.core.agent.compatibility import compare
 from merismos.core.agent.effects import (
     CollectContainer,
@@ -307,6 +309,8 @@ def resume(agent: Agent, task: Task, container: events.HeldContainer, now: float
     """Go on with a container that was started, or will be."""
     if container.pid and task.phase is not Phase.RUNNING:
         run(agent, task, container.pid, now)
+    elif task.phase is Phase.RUNNING:
+        prepare_checks(task, now)
     if container.status is not None:
         end_as(agent, task, container.status, now)
         agent.effects.append(CollectContainer(container.container_id))
@@ -314,8 +318,10 @@ def resume(agent: Agent, task: Task, container: events.HeldContainer, now: float
         if not container.signal:
             agent.effects.append(SignalContainer(task.container_id, SIGTERM))
         agent.deadlines.set(("kill", task.container_id), task.kill_due_at)
-    elif task.complete_at is not None:
-        agent.deadlines.set(("complete", task.container_id), task.complete_at)
+    else:
+        if task.complete_at is not None:
+            agent.deadlines.set(("complete", task.container_id), task.complete_at)
+        start_checks(agent, task, now)
 
 
 def start_over(agent: Agent, task: Task, now: float) -> None:
@@ -344,8 +350,9 @@ def end_unknown(agent: Agent, container: events.HeldContainer) -> None:
     if container.status is not None:
         agent.effects.append(CollectContainer(container.container_id))
         return
-    text = f"container {container.container_id} runs, but no task of this agent is in it: it is killed"
-    agent.effects.append(Log("warning", text))
+    if not container.container_id.startswith(RUN_PREFIX):
+        text = f"container {container.container_id} runs, but no task of this agent is in it: it is killed"
+        agent.effects.append(Log("warning", text))
     agent.effects.append(SignalContainer(container.container_id, SIGKILL))
 
 

@@ -19,6 +19,7 @@ from merismos.protocol.link import ExitedExecutor, TaskRecord
 from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:
+    from merismos.core.agent.checks_state import Check
     from merismos.core.agent.executors_state import Executor
 
 COMPLETED_FRAMEWORKS_MAX = 50
@@ -79,6 +80,7 @@ class Task:
 
     __slots__ = (
         "acknowledged",
+        "checks",
         "complete_at",
         "container_id",
         "delivered",
@@ -133,6 +135,7 @@ class Task:
         self.delivered = False
         self.kill_grace_s: float | None = None
         self.uuids: dict[bytes, None] = {}
+        self.checks: list[Check] = []
 
     def is_over(self) -> bool:
         """Say whether nothing more happens to the task."""
@@ -238,6 +241,7 @@ class Agent:
     __slots__ = (
         "boot_id",
         "checkpoints",
+        "checks",
         "completed_frameworks",
         "containers",
         "counters",
@@ -270,6 +274,7 @@ class Agent:
         self.completed_frameworks: deque[Framework] = deque(maxlen=COMPLETED_FRAMEWORKS_MAX)
         self.containers: dict[str, Task] = {}
         self.executors: dict[str, Executor] = {}  # custom ones, by container id
+        self.checks: dict[str, tuple[Task, Check]] = {}  # by the id of the run under way
         self.updates = StatusUpdates()
         # what was refused and isn't acknowledged yet, with the framework's FrameworkInfo, by (framework id, task id)
         self.refused: dict[tuple[str, str], tuple[TaskRecord, bytes]] = {}

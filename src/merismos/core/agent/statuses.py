@@ -57,9 +57,16 @@ def render_container(agent: Agent, task: Task) -> bytes:
 
 
 def render_status(
-    rendering: Rendering, state: str, uuid: bytes, wall_s: float, source: bytes, message: str | None, reason: str | None
+    rendering: Rendering,
+    state: str,
+    uuid: bytes,
+    wall_s: float,
+    source: bytes,
+    message: str | None,
+    reason: str | None,
+    checks: bytes = b"",
 ) -> bytes:
-    """Return the JSON of one TaskStatus."""
+    """Return the JSON of one TaskStatus; `checks` is what its task's checks say."""
     parts = [rendering.head, state.encode(), b'"']
     if message is not None:
         parts += (b',"message":', quote(message))
@@ -68,7 +75,7 @@ def render_status(
         parts += (b',"reason":"', reason.encode(), b'"')
     parts += (rendering.ids, repr(wall_s).encode(), b',"uuid":"', binascii.b2a_base64(uuid, newline=False), b'"')
     if source == b"SOURCE_EXECUTOR":
-        parts.append(rendering.container)
+        parts += (checks, rendering.container)
     parts.append(b"}")
     return b"".join(parts)
 
@@ -89,7 +96,8 @@ def update_task(
         rendering = task.rendering = Rendering(agent, task.task_id, task.executor_id)
     uuid = agent.prng.uuid_bytes()
     source = b"SOURCE_AGENT" if from_agent else b"SOURCE_EXECUTOR"
-    status = render_status(rendering, state, uuid, now + agent.wall_offset_s, source, message, reason)
+    checks = b"".join([check.render(state) for check in task.checks])
+    status = render_status(rendering, state, uuid, now + agent.wall_offset_s, source, message, reason, checks)
     owe_status(agent, task, state, uuid, status, now)
 
 

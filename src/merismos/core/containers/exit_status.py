@@ -47,6 +47,11 @@ def succeeded(status: int) -> bool:
     return status == 0
 
 
+def exit_code_of(status: int) -> int | None:
+    """Return the code with which a process ended by itself, None where a signal ended it; `status` is in wait(2) form."""
+    return (status >> 8) & 0xFF if status & 0x7F == 0 else None
+
+
 def describe_exit(status: int) -> str:
     """Return the message of a command's last update.
 

@@ -32,7 +32,18 @@ def validate_task(info: mesos.TaskInfo) -> Rejection | None:
         rejection = validate_container(info.container)
         if rejection is not None:
             return rejection
-    return validate_command(command)
+    for one in (command, *commands_of_checks(info)):
+        rejection = validate_command(one)
+        if rejection is not None:
+            return rejection
+    return None
+
+
+def commands_of_checks(info: mesos.TaskInfo) -> list[mesos.CommandInfo]:
+    """Return the commands that the checks of a task run."""
+    health = None if info.health_check is None else info.health_check.command
+    check = None if info.check is None or info.check.command is None else info.check.command.command
+    return [command for command in (health, check) if command is not None]
 
 
 def validate_command(command: mesos.CommandInfo) -> Rejection | None:
@@ -89,6 +100,20 @@ def plan_launch(settings: AgentSettings, agent_id: str, framework: Framework, ta
         environment=plan_environment(settings, agent_id, framework, task, command),
         user=effective_user(settings, framework, command),
     )
+
+
+def plan_check(
+    settings: AgentSettings, agent_id: str, framework: Framework, task: Task, command: mesos.CommandInfo, run_id: str
+) -> LaunchContainer:
+    """Return the process of a COMMAND check: the task's surroundings, and the check's own environment on top."""
+    arguments, argv0 = command_line(command)
+    own = task.info.command
+    assert own is not None
+    environment = plan_environment(settings, agent_id, framework, task, own)
+    if command.environment is not None:
+        environment += [f"{variable.name}={variable.value or ''}" for variable in command.environment.variables]
+    user = command.user if settings.switch_user and command.user else effective_user(settings, framework, own)
+    return LaunchContainer(run_id, task.directory, arguments, argv0, environment, user)
 
 
 def command_line(command: mesos.CommandInfo) -> tuple[list[str], str]:
