@@ -14,7 +14,7 @@ export REQUIRE_ALL
 
 .PHONY: help
 help:
-	@echo "make up       start a cluster on this machine: a master, two agents; Ctrl-C ends it (ARGS='--agents 4')"
+	@echo "make up       start a cluster on this machine: a master, two agents; Ctrl-C ends it (ARGS='--masters 3 --zk')"
 	@echo "make test     every check, then every test (REQUIRE_ALL=1: a skipped test is a failed one)"
 	@echo "make check    style, types, layers, sizes, generated files; no tests"
 	@echo "make bench    measure, and write the table benchmarks/RESULTS.md"

@@ -13,9 +13,11 @@ from merismos.cli.errors import USAGE, CommandError, nearest
 from merismos.sdk.address import MASTER_PORT
 
 PROGRAM: Final = "merismos"
+CHAOS_ACTS: Final = ("kill",)
 SHELLS: Final = ("bash", "zsh", "fish")
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
 _AGENTS_MAX: Final = 100
+_MASTERS_MAX: Final = 9
 _PORT_MAX: Final = 65535
 
 Add = Callable[[argparse.ArgumentParser], None]
@@ -126,7 +128,7 @@ def _add_shared(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
         "--master",
         metavar="HOST:PORT",
         default=argparse.SUPPRESS if suppress else None,
-        help="the master, or zk://HOST:PORT,.../PATH that knows it; else MERISMOS_MASTER, else the one of a running `merismos up`, else 127.0.0.1:5050",
+        help="the master, several with commas between, or zk://HOST:PORT,.../PATH that knows it; else MERISMOS_MASTER, else the one of a running `merismos up`, else 127.0.0.1:5050",
     )
     parser.add_argument(
         "-o",
@@ -144,6 +146,12 @@ def _nothing(parser: argparse.ArgumentParser) -> None:
 def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= _AGENTS_MAX:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of agents; 1 to {_AGENTS_MAX} are possible")
+    return int(text)
+
+
+def _count_of_masters(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or not 0 < int(text) <= _MASTERS_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of masters; 1 to {_MASTERS_MAX} are possible")
     return int(text)
 
 
@@ -172,7 +180,13 @@ def _up(parser: argparse.ArgumentParser) -> None:
         type=_port,
         default=MASTER_PORT,
         metavar="PORT",
-        help=f"the master's port, 0 for any that is free (default: {MASTER_PORT})",
+        help=f"the first master's port, 0 for any that is free (default: {MASTER_PORT})",
+    )
+    parser.add_argument(
+        "--masters", type=_count_of_masters, metavar="N", help="how many masters (default: 3 with --zk, else 1)"
+    )
+    parser.add_argument(
+        "--zk", action="store_true", help="start a ZooKeeper too, by which the masters choose one of them to lead"
     )
     parser.add_argument(
         "--resources",
@@ -255,13 +269,23 @@ def _why(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--resources", metavar="TEXT", help="what is wanted, for example 'cpus:4;mem:1024'")
 
 
+def _chaos(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("act", choices=CHAOS_ACTS, help="what to do: kill (kill -9)")
+    parser.add_argument(
+        "victim",
+        metavar="leader|agent|NAME",
+        help="the leading master, the first agent that runs something, or one by its name: agent-2",
+    )
+
+
 def _completion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=SHELLS, help="which shell")
 
 
 COMMANDS: Final[dict[str, tuple[str, Add]]] = {
-    "up": ("start a cluster on this machine: a master and agents", _up),
+    "up": ("start a cluster on this machine: a master and agents, or several masters", _up),
     "down": ("end the cluster that `up` started, and leave nothing behind", _nothing),
+    "chaos": ("break something of the cluster that `up` started, and watch it recover", _chaos),
     "run": ("run a command on the cluster, with its output and exit code", _run),
     "ps": ("list tasks", _ps),
     "logs": ("show what a task wrote", _logs),

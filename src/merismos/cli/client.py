@@ -138,8 +138,8 @@ class Client:
         return Unreachable(f"no {self._kind} answers at {self.address}: {why}", todo)
 
 
-def _detected(where: str) -> Address:
-    import asyncio  # noqa: PLC0415 - only a detector needs it
+def _leading(where: list[Address] | str) -> Address:
+    import asyncio  # noqa: PLC0415 - a master's own address needs none
 
     from merismos.sdk.leader import NoLeader, find_once  # noqa: PLC0415 - likewise
 
@@ -147,7 +147,7 @@ def _detected(where: str) -> Address:
         return asyncio.run(find_once(where, TIMEOUT_S))
     except NoLeader as error:
         raise Unreachable(
-            str(error), "Look whether ZooKeeper runs there and the path is right: --master zk://..."
+            str(error), "Look whether masters run there, and ZooKeeper with the right path: --master zk://..."
         ) from error
 
 
@@ -158,9 +158,7 @@ def find_master(given: str | None) -> Client:
     """
     try:
         found = local_cluster.find_master(given)
-        if isinstance(found, str):
-            found = _detected(found)
-        return Client(found)
+        return Client(found if isinstance(found, Address) else _leading(found))
     except AddressError as error:
         where = "--master" if given else local_cluster.ADDRESS_VARIABLE
         raise CommandError(f"{where}: {error}") from error

@@ -214,6 +214,12 @@ class Runner:
                     "See: merismos why, or wait longer: --wait",
                 )
                 return
+            if not self._framework.id and waited_s >= SUBSCRIBE_S_MAX:
+                self._fail(
+                    f"no master took the framework within {SUBSCRIBE_S_MAX:g} s: {self._framework.master}",
+                    "See whether one leads: merismos agents",
+                )
+                return
             if self._framework.id and (self._unfit.is_set() or waited_s >= EXPLAIN_AFTER_S):
                 if connection is None or str(connection.address) != self._framework.master:
                     connection = Connection(address.parse(self._framework.master))

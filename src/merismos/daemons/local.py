@@ -1,8 +1,9 @@
-"""A whole cluster on this machine: a master and agents as processes, watched, and taken away again.
+"""A whole cluster on this machine: masters, their ZooKeeper and agents as processes, watched, and taken away again.
 
 Rules: one cluster a user, by a lock. Everything it writes lies in one temporary folder, which goes when the cluster does. Each agent
 offers all CPUs of the machine (they are shared in time) and its part of memory, disk and ports (they are not). A process that
-ends by itself is started again, up to `RESTARTS_MAX` times in `RESTARTS_WINDOW_S`; then the cluster ends, and says why.
+ends by itself is started again, up to `RESTARTS_MAX` times in `RESTARTS_WINDOW_S`; then the cluster ends, and says why. A master
+that leads no more, and whatever somebody kills, is started again however often that happens.
 """
 
 from __future__ import annotations
@@ -20,25 +21,30 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from merismos.adapters.linux import detection
-from merismos.daemons import local_remnants, local_text
-from merismos.daemons.local_child import Child, StartError
+from merismos.daemons import local_remnants, local_text, local_zookeeper
+from merismos.daemons.local_child import IP, Child, StartError
+from merismos.daemons.local_zookeeper import SESSION_S, LocalZooKeeper
+from merismos.daemons.process import EXIT_AGAIN
 from merismos.sdk import address, local_cluster
 from merismos.sdk.connection import Connection
 from merismos.sdk.http import BrokenAnswerError
 from merismos.sdk.local_cluster import LocalCluster
 
-IP: Final = "127.0.0.1"
 RESTARTS_MAX: Final = 5
 RESTARTS_WINDOW_S: Final = 60.0
 READY_S_MAX: Final = 20.0
+READY_WITH_ZOOKEEPER_S_MAX: Final = 60.0
+MASTERS_WITH_ZOOKEEPER: Final = 3
 READY: Final = b"\0"
 _POLL_S: Final = 0.02
 _AGENT_STOP_S_MAX: Final = 5.0
 _MASTER_STOP_S_MAX: Final = 3.0
+_ZOOKEEPER_STOP_S_MAX: Final = 3.0
 _RESTART_S: Final = 0.2
+_UNCOUNTED: Final = (EXIT_AGAIN, -signal.SIGKILL)
 _RETRY_MS: Final = 50  # an agent may be there before its master
 _PORTS_FROM, _PORTS_TO = 31000, 32000
 
@@ -47,24 +53,49 @@ class ClusterError(Exception):
     """The cluster can't start or can't go on; the text says why and what to do."""
 
 
+class Wanted(NamedTuple):
+    """What a cluster is to be made of.
+
+    Shapes: `resources` is what each agent offers, in the notation of --resources; None for its share of the machine. Port 0 is any
+    that is free; several masters beside the first take such ones anyway.
+    """
+
+    agents: int
+    masters: int
+    zookeeper: bool
+    master_port: int
+    resources: str | None
+
+
 class LocalMachines:
     """The processes of one local cluster.
 
-    Shapes: `resources` is what each agent offers, in the notation of --resources; None for its share of the machine.
+    Shapes: `leader` is the master that led when all was ready.
     """
 
-    def __init__(self, agents: int, master_port: int, resources: str | None, work_dir: Path) -> None:
-        self.agents = agents
+    def __init__(self, wanted: Wanted, work_dir: Path) -> None:
+        self.wanted = wanted
         self.work_dir = work_dir
         self.stopping = asyncio.Event()
-        self.resources = resources
-        self._master_port = master_port
-        self._children: list[Child] = []
+        self.zookeeper: LocalZooKeeper | None = None
+        self.masters: list[Child] = []
+        self.agents: list[Child] = []
+        self._master_port = wanted.master_port
+        self._leader = 0
 
     @property
-    def master(self) -> str:
-        """HOST:PORT of the master."""
-        return f"{IP}:{self._master_port}"
+    def leader(self) -> Child:
+        """The master that led when all was ready."""
+        return self.masters[self._leader]
+
+    @property
+    def zk(self) -> str:
+        """Where masters meet; empty for a single one."""
+        return "" if self.zookeeper is None else self.zookeeper.url
+
+    @property
+    def _children(self) -> list[Child]:
+        return [*filter(None, [self.zookeeper]), *self.masters, *self.agents]
 
     async def start(self) -> None:
         """Start all processes; return once every agent is registered.
@@ -72,21 +103,17 @@ class LocalMachines:
         Errors: ClusterError.
         """
         (self.work_dir / "logs").mkdir()
+        limit_s = READY_WITH_ZOOKEEPER_S_MAX if self.wanted.zookeeper else READY_S_MAX
         try:
-            async with asyncio.timeout(READY_S_MAX):
-                self._master_port = self._master_port or free_port()
-                self._child("master", f"--port={self._master_port}")
-                for number in range(1, self.agents + 1):
-                    self._agent(number)
+            async with asyncio.timeout(limit_s):
+                self._make()
                 await asyncio.gather(*(child.start() for child in self._children))
                 await self._all_registered()
         except StartError as error:
             raise ClusterError(self._explained(str(error))) from error
         except TimeoutError as error:
             words = "\n".join(f"{child.name}:\n{child.last_words()}" for child in self._children)
-            raise ClusterError(
-                f"not ready after {READY_S_MAX:g} s. The last words of each process:\n{words}"
-            ) from error
+            raise ClusterError(f"not ready after {limit_s:g} s. The last words of each process:\n{words}") from error
         self.note()
 
     async def run(self) -> None:
@@ -108,45 +135,69 @@ class LocalMachines:
     async def close(self) -> None:
         """End every process, the agents first."""
         # SIGTERM would leave an agent's tasks to its next start
-        await asyncio.gather(*(child.stop(_AGENT_STOP_S_MAX, signal.SIGUSR1) for child in self._children[1:]))
-        for master in self._children[:1]:
-            await master.stop(_MASTER_STOP_S_MAX)
+        await asyncio.gather(*(agent.stop(_AGENT_STOP_S_MAX, signal.SIGUSR1) for agent in self.agents))
+        await asyncio.gather(*(master.stop(_MASTER_STOP_S_MAX) for master in self.masters))
+        if self.zookeeper is not None:
+            await self.zookeeper.stop(_ZOOKEEPER_STOP_S_MAX)
 
     def note(self) -> None:
         """Write down what runs, for clients and for `merismos down`."""
         pids = {child.name: child.pid for child in self._children if not child.has_ended}
-        local_cluster.write_record(LocalCluster(os.getpid(), self.master, str(self.work_dir), time.time(), pids))
+        addresses = {child.name: child.address for child in (*self.masters, *self.agents)}
+        local_cluster.write_record(
+            LocalCluster(os.getpid(), self.leader.address, str(self.work_dir), time.time(), pids, addresses, self.zk)
+        )
+
+    def _make(self) -> None:
+        self._master_port = self._master_port or free_port()
+        if self.wanted.zookeeper:
+            folder = self.work_dir / "zookeeper"
+            folder.mkdir()
+            self.zookeeper = LocalZooKeeper(folder, self.work_dir / "logs" / "zookeeper.log", free_port())
+        coordinated = [f"--zk={self.zk}", f"--zk_session_timeout={SESSION_S}secs"] if self.zk else []
+        for number in range(1, self.wanted.masters + 1):
+            name = "master" if self.wanted.masters == 1 else f"master-{number}"
+            port = self._master_port if number == 1 else free_port()
+            self.masters.append(self._child(name, f"--port={port}", *coordinated))
+        for number in range(1, self.wanted.agents + 1):
+            self.agents.append(self._agent(number))
 
     def _child(self, name: str, *flags: str) -> Child:
         folder = self.work_dir / name
         folder.mkdir()
         module = f"merismos.daemons.{name.partition('-')[0]}"
         argv = [sys.executable, "-m", module, f"--ip={IP}", f"--work_dir={folder}", *flags]
-        child = Child(name, argv, folder, self.work_dir / "logs" / f"{name}.log")
-        self._children.append(child)
-        return child
+        return Child(name, argv, folder, self.work_dir / "logs" / f"{name}.log")
 
     def _agent(self, number: int) -> Child:
-        resources = self.resources or share_of_machine(number, self.agents, str(self.work_dir))
+        resources = self.wanted.resources or share_of_machine(number, self.wanted.agents, str(self.work_dir))
+        coordinated = [f"--zk_session_timeout={SESSION_S}secs"] if self.zk else []
         return self._child(
             f"agent-{number}",
             "--port=0",
-            f"--master={self.master}",
+            f"--master={self.zk or f'{IP}:{self._master_port}'}",
+            *coordinated,
             f"--resources={resources}",
             f"--attributes=rack:r{number}",
             f"--registration_backoff_factor={_RETRY_MS}ms",
         )
 
     async def _all_registered(self) -> None:
-        connection = Connection(address.parse(self.master))
+        connections = [Connection(address.parse(master.address)) for master in self.masters]
         try:
-            while await _count_registered(connection) < self.agents:
-                ended = next((child for child in self._children if child.has_ended), None)
-                if ended is not None:
-                    raise StartError(f"{ended.name} ended before it was registered:\n{ended.last_words()}")
+            while True:
+                counts = await asyncio.gather(*map(_count_registered, connections))
+                if max(counts) >= self.wanted.agents:
+                    self._leader = counts.index(max(counts))
+                    return
+                for child in self._children:
+                    if child.has_ended and child.exit_code != EXIT_AGAIN:
+                        raise StartError(f"{child.name} ended before it was registered:\n{child.last_words()}")
+                    if child.has_ended:
+                        await child.start()
                 await asyncio.sleep(_POLL_S)
         finally:
-            await connection.close()
+            await asyncio.gather(*(connection.close() for connection in connections))
 
     async def _watch(self, child: Child) -> None:
         restarts: list[float] = []
@@ -154,14 +205,15 @@ class LocalMachines:
             code = await child.ended()
             now = time.monotonic()
             restarts = [at for at in restarts if now - at < RESTARTS_WINDOW_S]
-            if len(restarts) >= RESTARTS_MAX:
+            counted = code not in _UNCOUNTED
+            if counted and len(restarts) >= RESTARTS_MAX:
                 raise ClusterError(
                     f"{child.name} ended {RESTARTS_MAX + 1} times within {RESTARTS_WINDOW_S:g} s, the last time with code "
                     f"{code}. Its last words:\n{child.last_words()}"
                 )
             local_text.say(f"{child.name} ended with code {code}; starting it again")
-            restarts.append(now)
-            await asyncio.sleep(_RESTART_S * len(restarts))
+            restarts += [now] if counted else []
+            await asyncio.sleep(_RESTART_S * max(len(restarts), 1))
             with contextlib.suppress(StartError):
                 await child.start()
                 self.note()
@@ -277,13 +329,20 @@ def run(arguments: argparse.Namespace, on_ready: Callable[[LocalMachines], None]
         local_text.say(str(error))
         code = 1
     finally:
-        local_remnants.remove(LocalCluster(os.getpid(), "", str(work_dir), 0.0, {}))
+        local_remnants.remove(LocalCluster(os.getpid(), "", str(work_dir), 0.0, {}, {}, ""))
         release_lock(lock)
     return code
 
 
 async def _serve(arguments: argparse.Namespace, work_dir: Path, on_ready: Callable[[LocalMachines], None]) -> None:
-    await serve(LocalMachines(arguments.agents, arguments.master_port, arguments.resources, work_dir), on_ready)
+    wanted = Wanted(
+        arguments.agents,
+        arguments.masters or (MASTERS_WITH_ZOOKEEPER if arguments.zk else 1),
+        arguments.zk,
+        arguments.master_port,
+        arguments.resources,
+    )
+    await serve(LocalMachines(wanted, work_dir), on_ready)
 
 
 def run_detached(arguments: argparse.Namespace) -> int:
@@ -316,21 +375,39 @@ def run_detached(arguments: argparse.Namespace) -> int:
     return run(arguments, let_go)
 
 
+def complaint_about(arguments: argparse.Namespace) -> str | None:
+    """Return why such a cluster can't be, and what to do about it."""
+    if arguments.zk:
+        return local_zookeeper.why_not()
+    if arguments.masters > 1:
+        return f"{arguments.masters} masters need a ZooKeeper to choose one of them: merismos up --masters {arguments.masters} --zk"
+    return None
+
+
 def announce(arguments: argparse.Namespace, machines: LocalMachines) -> None:
     """Say on standard output that the cluster is ready, where it is, and what to try."""
+    leader, work_dir = machines.leader, str(machines.work_dir)
     if arguments.output == "json":
         said = {
-            "master": machines.master,
-            "url": f"http://{machines.master}",
-            "agents": machines.agents,
+            "master": leader.address,
+            "url": f"http://{leader.address}",
+            "agents": len(machines.agents),
             "pid": os.getpid(),
-            "work_dir": str(machines.work_dir),
+            "work_dir": work_dir,
+            "masters": {master.name: master.address for master in machines.masters},
+            "zk": machines.zk,
         }
         text = json.dumps(said)
     else:
-        offered = machines.resources or share_of_machine(1, machines.agents, str(machines.work_dir))
+        offered = machines.wanted.resources or share_of_machine(1, len(machines.agents), work_dir)
         text = local_text.welcome(
-            machines.master, machines.agents, offered, str(machines.work_dir), detached=arguments.detach
+            {master.name: master.address for master in machines.masters},
+            leader.name,
+            len(machines.agents),
+            offered,
+            work_dir,
+            machines.zk,
+            detached=arguments.detach,
         )
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
@@ -355,6 +432,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="merismos up", allow_abbrev=False)
     parser.add_argument("--agents", type=int, default=2)
     parser.add_argument("--master-port", type=int, default=address.MASTER_PORT)
+    parser.add_argument("--masters", type=int, default=0)
+    parser.add_argument("--zk", action="store_true")
     parser.add_argument("--resources")
     parser.add_argument("--output", choices=("text", "json"), default="text")
     parser.add_argument("--detach", action="store_true")
@@ -362,6 +441,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     if arguments.remove_remnants:
         return remove_remnants()
+    complaint = complaint_about(arguments)
+    if complaint is not None:
+        local_text.say(complaint)
+        return 1
     if arguments.detach:
         return run_detached(arguments)
     return run(arguments, lambda machines: announce(arguments, machines))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final
 
 MARK: Final = "MERISMOS_UP"
+IP: Final = "127.0.0.1"
 _POLL_S: Final = 0.01
 _LAST_LINES: Final = 5
 
@@ -38,10 +39,21 @@ class Child:
         self._port: int | None = None
 
     @property
+    def address(self) -> str:
+        """HOST:PORT, once it has listened."""
+        assert self._port is not None, f"{self.name} never listened"
+        return f"{IP}:{self._port}"
+
+    @property
     def pid(self) -> int:
         """The process id of its latest start."""
         assert self._process is not None, f"{self.name} was never started"
         return self._process.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code, negative for a signal; None while it runs."""
+        return None if self._process is None else self._process.returncode
 
     @property
     def has_ended(self) -> bool:
@@ -51,12 +63,9 @@ class Child:
     async def start(self) -> int:
         """Start it; return its port once it listens."""
         self._port_file.unlink(missing_ok=True)
-        if self._port is not None:
-            self._argv = [*(flag for flag in self._argv if not flag.startswith("--port=")), f"--port={self._port}"]
         with self._log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *self._argv,
-                f"--port_file={self._port_file}",
+                *self._command(),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -65,14 +74,26 @@ class Child:
                 start_new_session=True,
             )
         while True:
-            with contextlib.suppress(OSError, ValueError):
-                self._port = int(self._port_file.read_text())
-                return self._port
+            port = await self._listens_at()
+            if port is not None:
+                self._port = port
+                return port
             if self._process.returncode is not None:
                 raise StartError(
                     f"{self.name} ended at once, with code {self._process.returncode}:\n{self.last_words()}"
                 )
             await asyncio.sleep(_POLL_S)
+
+    def _command(self) -> list[str]:
+        again = [] if self._port is None else [f"--port={self._port}"]
+        given = [flag for flag in self._argv if not (again and flag.startswith("--port="))]
+        return [*given, *again, f"--port_file={self._port_file}"]
+
+    async def _listens_at(self) -> int | None:
+        """Return its port; None while it doesn't listen."""
+        with contextlib.suppress(OSError, ValueError):
+            return int(self._port_file.read_text())
+        return None
 
     async def ended(self) -> int:
         """Wait for its end; return its exit code, negative for a signal."""

@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 import merismos
 
 _MB_OF_A_GB = 1024
+TRY = (
+    ("merismos run -- sh -c 'echo hello; exit 3'", "runs it on the cluster, shows its output, exits with 3"),
+    ("merismos agents", "what there is, and how much of it is in use"),
+    ("merismos run --cpus 999 -- true", "says why it waits"),
+)
+TRY_WITH_ZOOKEEPER = (
+    ("merismos run -- 'while date; do sleep 1; done'", "a clock on the cluster; let it tick, and meanwhile:"),
+    ("merismos chaos kill leader", "kill -9: the next master leads within seconds, the clock ticks on"),
+    ("merismos chaos kill agent", "kill -9: the agent comes back, and its tasks never stopped"),
+    ("merismos ps", "asks whoever leads"),
+)
 
 
 def say(text: str) -> None:
@@ -15,24 +27,38 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def welcome(master: str, agents: int, resources: str, work_dir: str, *, detached: bool) -> str:
-    """Return what to say once everything is ready."""
+def welcome(
+    masters: Mapping[str, str], leader: str, agents: int, resources: str, work_dir: str, zk: str, *, detached: bool
+) -> str:
+    """Return what to say once everything is ready.
+
+    Shapes: `masters` has HOST:PORT by name; `zk` is empty where there is no ZooKeeper.
+    """
     many = "1 agent" if agents == 1 else f"{agents} agents"
+    ruling = "a master" if len(masters) == 1 else f"{len(masters)} masters"
+    what = f"ZooKeeper, {ruling} and {many}" if zk else f"{ruling} and {many}"
     end = "`merismos down` ends it" if detached else "Ctrl-C ends it"
     where = "" if detached else ", in another terminal"
     lines = [
-        f"Merismos {merismos.__version__} is up: a master and {many} on this machine, each with {readable(resources)}.",
+        f"Merismos {merismos.__version__} is up: {what} on this machine, each with {readable(resources)}.",
         "",
-        f"  http://{master}",
+        *(_who_leads(masters, leader, zk) if zk else [f"  http://{masters[leader]}"]),
         "",
         f"Try next{where}:",
-        "  merismos run -- sh -c 'echo hello; exit 3'     runs it on the cluster, shows its output, exits with 3",
-        "  merismos agents                                what there is, and how much of it is in use",
-        "  merismos run --cpus 999 -- true                says why it waits",
+        *(f"  {command:<49}{purpose}" for command, purpose in (TRY_WITH_ZOOKEEPER if zk else TRY)),
         "",
         f"Logs are in {work_dir}/logs. {end}, and leaves nothing behind.",
     ]
     return "\n".join(lines)
+
+
+def _who_leads(masters: Mapping[str, str], leader: str, zk: str) -> list[str]:
+    rows = [(f"http://{masters[leader]}", f"{leader} leads")]
+    rows += [
+        (f"http://{masters[name]}", f"{name} stands by, and sends you there") for name in masters if name != leader
+    ]
+    rows.append((zk, "where frameworks find the leader, whoever it is"))
+    return [f"  {place:<34}{what}" for place, what in rows]
 
 
 def readable(resources: str) -> str:

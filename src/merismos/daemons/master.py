@@ -143,7 +143,9 @@ class MasterDaemon:
 
     def _on_leader(self, leader: Leader | None) -> None:
         itself = leader is not None and leader.master_id == self._master_id
-        self._gate.leader = "" if leader is None or itself else leader.place
+        # an earlier master at this very place: its node outlives it, and a redirect there would come back here
+        before = leader is not None and (leader.ip, leader.port) == (self._place.ip, self._place.port)
+        self._gate.leader = "" if leader is None or itself or before else leader.place
         if not itself:
             log.info("the leader changed", leader="nobody" if leader is None else leader.place)
 

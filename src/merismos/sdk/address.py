@@ -32,6 +32,17 @@ class Address(NamedTuple):
         return f"http://{self}"
 
 
+def parse_master(text: str) -> Address | list[Address] | str:
+    """Return what `text` names: a master, several of which one leads (`host1:port,host2:port`), or a detector's address.
+
+    Errors: AddressError.
+    """
+    if is_detected(text):
+        return text.strip()
+    named = [parse(part) for part in text.split(",")]
+    return named if len(named) > 1 else named[0]
+
+
 def is_detected(text: str) -> bool:
     """Say whether an address names what knows the leader, not a master."""
     scheme, separator, _ = text.strip().partition("://")

@@ -46,7 +46,7 @@ class FrameworkError(Exception):
 class Framework:
     """A scheduler of tasks on a cluster.
 
-    Shapes: `master` is HOST:PORT, or zk://HOST:PORT,HOST:PORT/PATH to find the leader there; without it the one of MERISMOS_MASTER, of a running `merismos up`, or 127.0.0.1:5050.
+    Shapes: `master` is HOST:PORT, several of them with commas between, or zk://HOST:PORT,HOST:PORT/PATH to find the leader there; without it the one of MERISMOS_MASTER, of a running `merismos up`, or 127.0.0.1:5050.
     With `framework_id`, it takes over from an earlier scheduler of that id, or comes back after it.
     Units: tasks outlive a framework that is away for at most `failover_timeout_s`.
     Errors: FrameworkError out of `run` when the master refuses it.

@@ -1,19 +1,25 @@
-"""Which master leads: the one that was named, or the one that a detector finds (`zk://host1:2181,host2:2181/path`).
+"""Which master leads: the one named, the one of several that says so, or the one that a detector finds (`zk://host:2181/path`).
 
-Rules: a detector and its client library are imported only where such an address is given.
+Rules: a detector and its client library are imported only where such an address is given. Of several masters, one leads when it
+names itself as the leader: what another says of it may be older than its end.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from merismos.ports.detector import DetectorError, Leader
 from merismos.sdk.address import Address, AddressError, parse
+from merismos.sdk.connection import Connection
+from merismos.sdk.http import BrokenAnswerError
 
 if TYPE_CHECKING:
     from merismos.ports.detector import Detector
+
+_LOOK_AGAIN_S: Final = 0.05
+_ASK_S_MAX: Final = 2.0
 
 
 class NoLeader(Exception):
@@ -23,10 +29,11 @@ class NoLeader(Exception):
 class Leaders:
     """Finds the leading master, again and again.
 
-    Shapes: `where` is a master, or a detector's address; `on_change` is called when another leads than `find` returned last.
+    Shapes: `where` is a master, several, or a detector's address; `on_change` is called when a detector sees another lead than
+    `find` returned last.
     """
 
-    def __init__(self, where: Address | str) -> None:
+    def __init__(self, where: Address | list[Address] | str) -> None:
         self.on_change: Callable[[], None] = lambda: None
         self._where = where
         self._detector: Detector | None = None
@@ -34,14 +41,16 @@ class Leaders:
         self._known = asyncio.Event()
 
     def __str__(self) -> str:
-        return str(self._leader or self._where)
+        return str(self._leader or described(self._where))
 
     async def find(self) -> Address:
         """Wait for a leader and return it.
 
         Errors: AddressError for an address that no detector can follow.
         """
-        if isinstance(self._where, str) and self._detector is None:
+        if isinstance(self._where, list):
+            self._leader = await _ask_around(self._where)
+        elif isinstance(self._where, str) and self._detector is None:
             self._detector = detector_of(self._where)
             self._detector.start(self._changed)
         if self._detector is not None:
@@ -66,7 +75,7 @@ class Leaders:
                 self.on_change()
 
 
-async def find_once(where: str, limit_s: float) -> Address:
+async def find_once(where: list[Address] | str, limit_s: float) -> Address:
     """Return the leading master.
 
     Errors: NoLeader after `limit_s`; AddressError.
@@ -76,9 +85,34 @@ async def find_once(where: str, limit_s: float) -> Address:
         async with asyncio.timeout(limit_s):
             return await leaders.find()
     except TimeoutError:
-        raise NoLeader(f"no master leads at {where}, or it can't be reached, for {limit_s:g} s") from None
+        raise NoLeader(f"no master leads at {described(where)}, or it can't be reached, for {limit_s:g} s") from None
     finally:
         await leaders.close()
+
+
+def described(where: Address | list[Address] | str) -> str:
+    """Return how people write it."""
+    return ",".join(map(str, where)) if isinstance(where, list) else str(where)
+
+
+async def _ask_around(masters: list[Address]) -> Address:
+    while True:
+        for master in masters:
+            leader = await _named_by(master)
+            if leader is not None and await _named_by(leader) == leader:
+                return leader
+        await asyncio.sleep(_LOOK_AGAIN_S)
+
+
+async def _named_by(master: Address) -> Address | None:
+    connection = Connection(master, timeout_s=_ASK_S_MAX)
+    try:
+        named = (await connection.ask("GET", "/redirect")).headers.get("location")
+        return parse(named) if named else None
+    except (OSError, BrokenAnswerError, AddressError):
+        return None
+    finally:
+        await connection.close()
 
 
 def detector_of(where: str) -> Detector:

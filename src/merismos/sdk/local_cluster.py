@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from merismos.sdk import address
-from merismos.sdk.address import Address, is_detected
+from merismos.sdk.address import Address
 
 ADDRESS_VARIABLE: Final = "MERISMOS_MASTER"
 FOLDER_VARIABLE: Final = "MERISMOS_STATE_DIR"
@@ -22,13 +22,28 @@ _DEFAULT: Final = Address("127.0.0.1", address.MASTER_PORT)
 
 
 class LocalCluster(NamedTuple):
-    """What `merismos up` notes about itself."""
+    """What `merismos up` notes about itself.
+
+    Shapes: `master` led when this was noted; `pids` and `addresses` (HOST:PORT) are those of its processes, by their names; `zk` is
+    where its masters meet, empty for a single one.
+    """
 
     pid: int
     master: str
     work_dir: str
     started_at: float
     pids: dict[str, int]
+    addresses: dict[str, str]
+    zk: str
+
+    @property
+    def masters(self) -> list[Address]:
+        """Where its masters are, leading or not."""
+        return [address.parse(self.addresses[name]) for name in self.names("master")]
+
+    def names(self, kind: str) -> list[str]:
+        """Return the names of its masters or agents."""
+        return [name for name in self.addresses if name.partition("-")[0] == kind]
 
 
 def folder() -> Path:
@@ -87,14 +102,17 @@ def running() -> LocalCluster | None:
     return read_record() if is_locked() else None
 
 
-def find_master(given: str | None = None) -> Address | str:
+def find_master(given: str | None = None) -> Address | list[Address] | str:
     """Return the master that is meant: the one given, of MERISMOS_MASTER, of a running `merismos up`, or 127.0.0.1:5050.
 
-    Shapes: a text where the leader is to be found by a detector (`zk://...`).
+    Shapes: a list where one of several leads; a text where the leader is to be found by a detector (`zk://...`).
     Errors: address.AddressError.
     """
     named = given or os.environ.get(ADDRESS_VARIABLE)
     if named:
-        return named.strip() if is_detected(named) else address.parse(named)
+        return address.parse_master(named)
     cluster = running()
-    return address.parse(cluster.master) if cluster is not None else _DEFAULT
+    if cluster is None:
+        return _DEFAULT
+    masters = cluster.masters
+    return masters if len(masters) > 1 else address.parse(cluster.master)

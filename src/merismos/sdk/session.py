@@ -10,18 +10,16 @@ import asyncio
 import base64
 import random
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from merismos.protocol import json, recordio
 from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import mesos, scheduler
 from merismos.sdk import address as addresses
+from merismos.sdk.address import Address
 from merismos.sdk.connection import Connection, Stream
 from merismos.sdk.http import JSON, Answer, BrokenAnswerError
 from merismos.sdk.leader import Leaders
-
-if TYPE_CHECKING:
-    from merismos.sdk.address import Address
 
 MISSED_HEARTBEATS: Final = 3
 _TARGET: Final = "/api/v1/scheduler"
@@ -52,21 +50,21 @@ class NotSubscribedError(Exception):
 
 
 class Session:
-    """A subscription to whichever master leads; `master` is one that knows, or a detector's address.
+    """A subscription to whichever master leads; `master` is one that knows, several, or a detector's address.
 
     Units: `backoff_s_max` bounds the wait between two attempts to subscribe; `timeout_s` an attempt, and every call.
     """
 
     def __init__(
         self,
-        master: Address | str,
+        master: Address | list[Address] | str,
         subscribe: scheduler.Call_Subscribe,
         *,
         secret: str | None = None,
         timeout_s: float = 10.0,
         backoff_s_max: float = 15.0,
     ) -> None:
-        self.master: Address | None = None if isinstance(master, str) else master
+        self.master: Address | None = master if isinstance(master, Address) else None
         self.framework_id = ""
         self.subscribed = asyncio.Event()
         self._where = master

@@ -2,93 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from process.cli.commands import WAIT_S_MAX, Commands, Going
+from process.cli.commands import WAIT_S_MAX, Going
+from process.cli.home import NAP, Home, at_home
 
 pytestmark = [
     pytest.mark.process,
     pytest.mark.xdist_group("cli"),
     pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="what is left is looked for in /proc"),
 ]
-NAP = f"sleep {10**7 + os.getpid()}"  # a command line that no other run of these tests has
 ESCAPED = f"cd /; setsid {NAP} & setsid env -i {NAP} & echo up; exec {NAP}"
-
-
-class Home:
-    """A user's own folders, and the commands of that user."""
-
-    def __init__(self, folder: Path) -> None:
-        self.state = folder / "state"
-        self.temporary = folder / "tmp"
-        self.temporary.mkdir()
-        self.merismos = Commands("")
-        del self.merismos.environment["MERISMOS_MASTER"]
-        self.merismos.environment |= {"MERISMOS_STATE_DIR": str(self.state), "TMPDIR": str(self.temporary)}
-
-    def up(self, *flags: str) -> dict[str, Any]:
-        """Start a cluster in the background; return what it says of itself."""
-        said = self.merismos("up", "--detach", "--output", "json", "--agents=1", "--master-port=0", *flags).json()
-        assert isinstance(said, dict)
-        return said
-
-    def processes(self) -> list[str]:
-        """Return what runs in this home: by its variables, by its folder, and by how the tests' tasks are called."""
-        return [f"{pid}: {_read(pid, 'cmdline')}" for pid in _numbers() if self._is_ours(pid)]
-
-    def check_that_nothing_is_left(self) -> None:
-        """Fail unless every process, file and socket is gone, soon."""
-        deadline = time.monotonic() + WAIT_S_MAX
-        while self.processes() and time.monotonic() < deadline:
-            os.sched_yield()
-        assert self.processes() == []
-        assert list(self.temporary.iterdir()) == []
-        assert not self.state.exists()
-        assert str(self.temporary) not in Path("/proc/net/unix").read_text(encoding="utf-8")
-
-    def _is_ours(self, pid: int) -> bool:
-        if str(self.temporary) in _read(pid, "environ") or NAP in _read(pid, "cmdline"):
-            return True
-        try:
-            return Path(f"/proc/{pid}/cwd").readlink().is_relative_to(self.temporary)
-        except OSError:
-            return False
-
-
-def _numbers() -> list[int]:
-    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-
-
-def _read(pid: int, name: str) -> str:
-    try:
-        return Path(f"/proc/{pid}/{name}").read_text(errors="replace").replace("\0", " ").strip()
-    except OSError:
-        return ""
-
-
-def pids_of(home: Home) -> dict[str, int]:
-    found: dict[str, int] = json.loads((home.state / "up.json").read_text(encoding="utf-8"))["pids"]
-    return found
 
 
 @pytest.fixture
 def home() -> Iterator[Home]:
-    with tempfile.TemporaryDirectory(prefix="m-") as folder:
-        home = Home(Path(folder))
-        try:
-            yield home
-        finally:
-            home.merismos("down")
+    with at_home() as home:
+        yield home
 
 
 def test_ctrl_c_ends_a_cluster_and_all_that_its_tasks_started(home: Home) -> None:
@@ -123,20 +60,13 @@ def test_a_killed_agent_and_a_killed_master_come_back_and_down_leaves_nothing(ho
     home.up()
     with home.merismos.going("run", "--", ESCAPED) as run:
         run.out("up\n")
-        killed = pids_of(home)
+        killed = home.pids()
         for pid in killed.values():
             os.kill(pid, signal.SIGKILL)
-        wait_for_others(home, killed)
+        home.wait_for_others(killed)
         assert home.merismos("down").code == 0
         run.interrupt()
     home.check_that_nothing_is_left()
-
-
-def wait_for_others(home: Home, killed: dict[str, int]) -> None:
-    deadline = time.monotonic() + WAIT_S_MAX
-    while any(pids_of(home).get(name) in {pid, None} for name, pid in killed.items()):
-        assert time.monotonic() < deadline, f"{killed} were not replaced: {pids_of(home)}"
-        os.sched_yield()
 
 
 @pytest.mark.parametrize("next_command", ["down", "up"])

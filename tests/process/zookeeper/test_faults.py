@@ -38,6 +38,20 @@ def test_a_leader_that_was_stopped_for_longer_than_its_session_leads_no_more_and
         assert second.agents() == before
 
 
+def test_a_leader_that_is_killed_and_started_again_at_once_does_not_send_callers_to_itself(
+    tmp_path: Path, mortal: ZooKeeperServer
+) -> None:
+    with Masters(tmp_path, mortal, "--zk_session_timeout=10secs") as masters:
+        first = masters.start_master()
+        assert masters.leader() is first
+        first.stop(signal.SIGKILL)
+        again = masters.start_master(f"--port={first.port}")
+        masters.until(lambda: "standing for election as" in again.said(), "it stands behind its own old node")
+        masters.until(lambda: again.get("/state")[0] != 0, "it serves")
+        assert again.get("/state")[:2] == (503, "")
+        masters.until(again.leads, "it leads once its old node is gone")
+
+
 def test_while_zookeeper_is_away_the_leader_refuses_schedulers_and_afterwards_it_goes_on_in_the_same_epoch(
     tmp_path: Path, mortal: ZooKeeperServer
 ) -> None:

@@ -38,6 +38,8 @@ def test_master_and_output_may_stand_before_or_after_the_command() -> None:
         (["ps", "--al"], "--all"),
         (["run", "--cpu", "1", "--", "true"], "--cpus"),
         (["up", "--agents", "0"], "number of agents"),
+        (["up", "--masters", "0"], "number of masters"),
+        (["chaos", "pat", "leader"], "kill"),
         (["up", "--master-port", "70000"], "is no port"),
         (["run", "--cpus", "nan", "--", "true"], "is no amount"),
         (["ps", "--", "x"], "runs nothing"),

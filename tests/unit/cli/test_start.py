@@ -24,6 +24,7 @@ CLIENTS = (
     ("completion", "bash"),
     ("run", "--", "true"),
     ("down",),
+    ("chaos", "kill", "leader"),
 )
 HEAVY = {"aiohttp", "kazoo", "google.protobuf"}
 PROGRAM = """

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from merismos.sdk.address import Address, AddressError, parse
+from merismos.sdk.address import Address, AddressError, parse, parse_master
 
 
 @pytest.mark.parametrize(
@@ -41,6 +41,14 @@ def test_what_people_and_masters_write_is_understood(text: str, address: Address
 def test_what_is_no_address_is_refused_with_what_to_write(text: str, says: str) -> None:
     with pytest.raises(AddressError, match=says):
         parse(text)
+
+
+def test_several_masters_are_named_with_commas_between() -> None:
+    assert parse_master("one:1, two") == [Address("one", 1), Address("two", 5050)]
+    assert parse_master("one:1") == Address("one", 1)
+    assert parse_master(" zk://one:2181,two:2181/mesos ") == "zk://one:2181,two:2181/mesos"
+    with pytest.raises(AddressError, match="write HOST:PORT"):
+        parse_master("one:1,")
 
 
 @given(st.sampled_from(["one", "10.1.2.3", "::1", "fe80::2"]), st.integers(min_value=1, max_value=65535))

@@ -11,6 +11,10 @@ from typing import NoReturn
 def run(arguments: argparse.Namespace) -> NoReturn:
     """Become that process."""
     flags = [f"--agents={arguments.agents}", f"--master-port={arguments.master_port}", f"--output={arguments.output}"]
+    if arguments.masters:
+        flags.append(f"--masters={arguments.masters}")
+    if arguments.zk:
+        flags.append("--zk")
     if arguments.resources:
         flags.append(f"--resources={arguments.resources}")
     if arguments.detach:
