@@ -19,6 +19,7 @@ help:
 	@echo "make check    style, types, layers, sizes, generated files; no tests"
 	@echo "make bench    measure, and write the table benchmarks/RESULTS.md"
 	@echo "make sim      500 seeds of the simulation, each under two hash seeds (ARGS='--seed 7 --transcript' instead)"
+	@echo "make stories  write the stories in tests/transcripts/stories anew, after a change of what passes between machines"
 	@echo "make crash    kill -9 an agent 100 times at random instants, and look for what is lost, doubled or left over"
 	@echo "make chaos    ten minutes of kill -9, SIGSTOP and cut links on a real cluster with ZooKeeper; then the ledger is compared"
 	@echo "make fmt      format the code and mend what can be mended by machine"
@@ -69,6 +70,10 @@ bench: $(VENV)/dev.stamp
 .PHONY: sim
 sim: $(VENV)/run.stamp
 	$(BIN)/python -m merismos.simulation $(if $(ARGS),$(ARGS),--seeds 500 --twice)
+
+.PHONY: stories
+stories: $(VENV)/dev.stamp
+	@PYTHONPATH=tests $(BIN)/python -m transcripts.stories
 
 # 10,000 agents, 1,000,000 tasks: up to 15 minutes and 12 GiB.
 .PHONY: sim-big

@@ -58,7 +58,7 @@ def _run(seed: int, settings: Settings, given: argparse.Namespace, marks: Marks)
     world = World(seed, settings)
     world.marks = marks if given.marks else None
     if given.transcript:
-        world.listen(print)
+        world.print_transcript()
     try:
         world.run(given.events)
         world.heal()

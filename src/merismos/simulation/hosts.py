@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from merismos.core.agent.machine import AgentMachine
     from merismos.core.kernel import Effect, Event
+    from merismos.simulation.masters import MasterHost
     from merismos.simulation.world import World
 
     MakeAgent = Callable[[AgentSettings], AgentMachine]
@@ -173,6 +174,12 @@ class AgentHost:
                     return
                 case _:
                     self.containers.perform(effect)
+
+    def clog(self, master: MasterHost, duration_s: float) -> None:
+        """Hold back what goes to and from a master for a while."""
+        for wire in self.wires.values():
+            if wire.master is master:
+                wire.clog(duration_s)
 
     def _open(self, number: int, address: str) -> None:
         world = self.world

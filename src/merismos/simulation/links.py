@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from merismos.simulation.hosts import AgentHost
     from merismos.simulation.masters import MasterHost
 
+CONNECT_S_MAX = 10.0
 CLOSED = b"closed"
 HELLO = b"hello"
 
@@ -43,14 +44,23 @@ class Wire:
         """Let the connection come about, if both ends still want it."""
         if not self.agent_open or self.broken:
             return
+        world = self.host.world
+        if world.partitions.until(self.host.name, self.master.name) > world.agenda.now:
+            world.agenda.after(CONNECT_S_MAX, self.lose)
+            return
         if self.master.is_deaf() or self.master.run != self.master_run:
             self.lose()
             return
         self.master_open = True
-        self.host.world.wires[self.token] = self
+        world.wires[self.token] = self
         self.hello = (self.master.epoch, self.master.id, self.master.window_s)
         self.down.send(HELLO)
         self.master.handle(master_events.LinkOpened(self.token, "10.0.1.1"))
+
+    def clog(self, duration_s: float) -> None:
+        """Hold back what either end sends from now on for a while."""
+        self.up.clog(duration_s)
+        self.down.clog(duration_s)
 
     def close_at_agent(self) -> None:
         """The agent closes the link, after what it sent."""

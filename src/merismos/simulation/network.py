@@ -13,6 +13,7 @@ from typing import Generic, Protocol, TypeVar
 from merismos.core.kernel import Prng
 
 Item = TypeVar("Item")
+Far_contra = TypeVar("Far_contra", contravariant=True)
 Action = Callable[[], None]
 
 CALM_DELAY_S = 0.0005
@@ -71,6 +72,16 @@ class Sleeper(Protocol):
     """Who wants to be woken; `armed_at` is when, None for never."""
 
     armed_at: float | None
+
+
+class Parted(Protocol[Far_contra]):
+    """An agent or scheduler that can be parted from a far end; `name` is its own."""
+
+    name: str
+
+    def clog(self, far: Far_contra, duration_s: float) -> None:
+        """Hold back what goes to and from there for a while."""
+        ...
 
 
 Woken = TypeVar("Woken", bound=Sleeper)
@@ -144,6 +155,27 @@ class Weather:
         if self.calm:
             return CALM_DELAY_S
         return self._dice.uniform(0.0, 0.1) if self._dice.chance(80) else self._dice.uniform(0.1, 15.0)
+
+
+class Partitions:
+    """Who can't reach whom, by name, and until when."""
+
+    __slots__ = ("_until",)
+
+    def __init__(self) -> None:
+        self._until: dict[tuple[str, str], float] = {}
+
+    def part(self, one: str, other: str, until: float) -> None:
+        """Let neither reach the other before this instant."""
+        self._until[one, other] = max(until, self.until(one, other))
+
+    def until(self, one: str, other: str) -> float:
+        """Return when these two can reach each other again, or an instant that is past."""
+        return self._until.get((one, other), 0.0)
+
+    def heal(self) -> None:
+        """Let everybody reach everybody."""
+        self._until.clear()
 
 
 class Pipe(Generic[Item]):

@@ -21,7 +21,7 @@ from merismos.simulation.coordination import Coordination
 from merismos.simulation.hosts import AgentHost, resources_of_host
 from merismos.simulation.links import Wire
 from merismos.simulation.masters import MasterHost
-from merismos.simulation.network import Agenda, Alarms, Dice, Weather
+from merismos.simulation.network import Agenda, Alarms, Dice, Partitions, Weather
 from merismos.simulation.scheduler import OVER, Scheduler
 from merismos.simulation.sweeps import Sweeps
 from merismos.simulation.trouble import Trouble
@@ -34,7 +34,10 @@ if TYPE_CHECKING:
     from merismos.simulation.hosts import MakeAgent
     from merismos.simulation.marks import Marks
     from merismos.simulation.masters import MakeMaster
+    from merismos.simulation.network import Parted
     from merismos.simulation.streams import Stream
+
+    Listener = Callable[[str, Event | None, bytes], None]  # who, what came to it, and the bytes that it came in
 
 TIMERS_IN_ONE_INSTANT_MAX = 1000
 HEALING_S_MAX = 1500.0
@@ -71,6 +74,7 @@ class World:
         self.agenda = Agenda(1000.0)
         self.weather = Weather(self.dice)
         self.weather.calm = settings.calm
+        self.partitions = Partitions()
         self.steps = 0
         self.next_token = 0
         self.wires: dict[int, Wire] = {}
@@ -78,7 +82,7 @@ class World:
         self.history: deque[tuple[float, str, str, bytes]] = deque(maxlen=60)
         self.alarms: Alarms[MasterHost | AgentHost] = Alarms()
         self.marks: Marks | None = None
-        self._listener: Callable[[str], None] | None = None
+        self._listener: Listener | None = None
         self._digest = hashlib.blake2b(digest_size=16)
         self._sweep_every = settings.sweep_every
         self._timers = 0
@@ -144,11 +148,15 @@ class World:
         self._digest.update(b"%.9f %b %b %b" % (line[0], who.encode(), line[2].encode(), payload))
         self.history.append(line)
         if self._listener is not None:
-            self._listener(_readable(line))
+            self._listener(who, what, payload)
 
-    def listen(self, listener: Callable[[str], None]) -> None:
-        """Let `listener` have each line of the transcript, readable."""
+    def listen(self, listener: Listener) -> None:
+        """Let `listener` have all that the transcript has, before it happens."""
         self._listener = listener
+
+    def print_transcript(self) -> None:
+        """Print each line of the transcript, readable."""
+        self.listen(lambda *_: print(_readable(self.history[-1])))  # noqa: T201 - what it is for
 
     def story(self) -> list[str]:
         """Return the end of the transcript, readable."""
@@ -157,6 +165,13 @@ class World:
     def transcript_hash(self) -> str:
         """Return the hash of all that happened."""
         return self._digest.hexdigest()
+
+    # ------------------------------------------------------------ the network
+    def part(self, one: Parted[MasterHost], master: MasterHost, duration_s: float) -> None:
+        """Part an agent or a scheduler from a master: nothing new comes about, and what is sent meanwhile comes late."""
+        self.note(one.name, None, b"is parted from %b for %.3f s" % (master.name.encode(), duration_s))
+        self.partitions.part(one.name, master.name, self.agenda.now + duration_s)
+        one.clog(master, duration_s)
 
     # ------------------------------------------------------------ time
     def step(self) -> None:
