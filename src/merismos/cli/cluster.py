@@ -52,8 +52,10 @@ def _task(task: Row, names: Row, hosts: Row) -> Row:
 
 
 def _container_id(statuses: list[Row]) -> str:
-    named = (_id(status.get("container_status", {}), "container_id") for status in reversed(statuses))
-    return next((one for one in named if one), "")
+    named = (status.get("container_status", {}).get("container_id", {}) for status in reversed(statuses))
+    found: Row = next((one for one in named if one), {})
+    parent = _id(found, "parent")
+    return f"{parent}.{found['value']}" if parent else found.get("value", "")
 
 
 def agents(master: Client) -> list[Row]:

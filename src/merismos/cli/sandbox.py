@@ -22,8 +22,13 @@ class Piece(NamedTuple):
 
 
 def path_of(framework_id: str, executor_id: str, container_id: str, name: str) -> str:
-    """Return the virtual path of a file in a sandbox, in the latest run where the container isn't known."""
-    return f"/frameworks/{framework_id}/executors/{executor_id}/runs/{container_id or 'latest'}/{name}"
+    """Return the virtual path of a file in a sandbox, in the latest run where the container isn't known.
+
+    Shapes: the id of a nested container is `PARENT.OWN`.
+    """
+    run, _, nested = container_id.partition(".")
+    inner = f"containers/{nested}/" if nested else ""
+    return f"/frameworks/{framework_id}/executors/{executor_id}/runs/{run or 'latest'}/{inner}{name}"
 
 
 def read_call(path: str, offset: int) -> bytes:

@@ -150,13 +150,14 @@ class RunTasks(Message):
 
 
 class RunTaskGroup(Message):
-    """Launch these tasks in one executor, all or nothing."""
+    """Launch these tasks, each with its executor, all or nothing; with `starts` that executor is expected to be started."""
 
     framework_id: str
     framework: bytes
     role: str
     executor: bytes
     tasks: list[bytes]
+    starts: bool = True
 
 
 class KillTask(Message):

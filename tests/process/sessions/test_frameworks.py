@@ -189,7 +189,7 @@ def _group(scheduler: Scheduler) -> Json:
     offer = scheduler.offer()
     group = {
         "executor": {"executor_id": {"value": "e"}, "type": "DEFAULT"},
-        "task_group": {"tasks": [scheduler.task("t", offer)]},
+        "task_group": {"tasks": [scheduler.task("t", offer), scheduler.task("other", offer, cpus=1000)]},
     }
     scheduler.accept([offer], [{"type": "LAUNCH_GROUP", "launch_group": group}])
     return scheduler.update("t")

@@ -22,10 +22,10 @@ from process.sessions.streams import QUIET_S, WAIT_S_MAX, Json, Stream
 
 pytestmark = pytest.mark.process
 
-CHECKS_LATER = "health checks and checks come with a later version; until then the task runs without"
 NO_PROCESS = "a command that can't be executed never had a process of ours, so no executor_pid is told"
 WHY_NOT_FETCHED = "ours says what couldn't be fetched and why, where Mesos names an exit status of its fetcher"
-REFUSED = "only LAUNCH is carried out yet; what else an ACCEPT asks for is refused in words"
+MORE_TOLD = "each update of a group's task names its address and pid, where Mesos does so only while it runs"
+REFUSED = "only launches are carried out yet; what else an ACCEPT asks for is refused in words"
 # What a task does while it only has to be running needn't take that long.
 FASTER = {"sleep 5": "sleep 0.4", '"sleep 1"': '"sleep 0.4"'}
 
@@ -45,8 +45,7 @@ def test_a_basic_session_goes_as_recorded(cluster: Cluster, recordings: Path) ->
 
 
 def test_failures_of_tasks_and_calls_go_as_recorded(cluster: Cluster, recordings: Path) -> None:
-    skipped = dict.fromkeys(("t-health", "t-unhealthy", "t-check"), CHECKS_LATER)
-    replay = Replay(cluster.port, load(recordings, "02_task_failures"), skipped=skipped, rewritten=FASTER)
+    replay = Replay(cluster.port, load(recordings, "02_task_failures"), rewritten=FASTER)
     states = ("TASK_STARTING", "TASK_RUNNING", "TASK_FAILED")
     expected = {f"UPDATE of t-nosuchcmd to {state}": NO_PROCESS for state in states}
     assert_as_recorded(replay.run(), expected | {"UPDATE of t-baduri to TASK_FAILED": WHY_NOT_FETCHED})
@@ -58,21 +57,25 @@ def _refusals() -> dict[str, list[Json]]:
         ("op-reserve-1", "RESERVE"), ("op-unreserve-1", "UNRESERVE"), ("op-bad-1", "RESERVE"), ("op-bad-2", "RESERVE"),
         ("op-bad-3", "RESERVE"), ("op-bad-4", "CREATE"),
     ):  # fmt: skip
-        words = f"{kind} is not supported yet; only LAUNCH is"
+        words = f"{kind} is not supported yet; only launches are"
         instead[name] = [{"operation_id": {"value": name}, "state": "OPERATION_ERROR", "message": words}]
     for name, reason in (
-        ("t-vol", "TASK_INVALID"), ("t-combo", "TASK_INVALID"), ("g-1", "TASK_GROUP_INVALID"), ("g-2", "TASK_GROUP_INVALID"),
+        ("t-vol", "TASK_INVALID"), ("t-combo", "TASK_INVALID"),
     ):  # fmt: skip
         instead[name] = [{"state": "TASK_ERROR", "reason": f"REASON_{reason}", "source": "SOURCE_MASTER"}]
     # The reconciliation of an operation that isn't known any more goes as recorded.
     instead["op-reserve-1"].append({"operation_id": {"value": "op-reserve-1"}, "state": "OPERATION_UNKNOWN"})
-    instead["dexec"] = []
     return instead
 
 
 def test_operations_are_refused_in_words_and_the_rest_goes_as_recorded(cluster: Cluster, recordings: Path) -> None:
     assert REFUSED
-    assert_as_recorded(Replay(cluster.port, load(recordings, "03_operations"), instead=_refusals()).run())
+    told = {
+        f"UPDATE of {name} to {state}": MORE_TOLD
+        for name in ("g-1", "g-2")
+        for state in ("TASK_STARTING", "TASK_FINISHED")
+    }
+    assert_as_recorded(Replay(cluster.port, load(recordings, "03_operations"), instead=_refusals()).run(), told)
 
 
 def test_a_legacy_session_goes_as_recorded(cluster: Cluster, recordings: Path) -> None:

@@ -103,7 +103,7 @@ def test_b2_what_is_not_supported_yet_is_refused_in_words_and_nothing_is_lost(cl
         for name, kind in (("r", "RESERVE"), ("c", "CREATE")):
             status = scheduler.stream.take("UPDATE_OPERATION_STATUS")["update_operation_status"]["status"]
             assert (status["operation_id"], status["state"]) == ({"value": name}, "OPERATION_ERROR")
-            assert status["message"] == f"{kind} is not supported yet; only LAUNCH is"
+            assert status["message"] == f"{kind} is not supported yet; only launches are"
         scheduler.update("after", "TASK_FINISHED")
         assert amounts_of(scheduler.offer()["resources"])["disk"] == 4096.0
 

@@ -44,8 +44,8 @@ def seconds(number: float) -> dict[str, int]:
 
 
 class Rig:
-    def __init__(self, **settings: Any) -> None:  # noqa: ANN401 - any of AgentSettings
-        self.now = 100.0
+    def __init__(self, *, started: events.Started | None = None, now: float = 100.0, **settings: Any) -> None:  # noqa: ANN401 - any of AgentSettings
+        self.now = now
         self.done: list[Effect] = []
         self.checkpoints: list[effects.Checkpoint] = []
         self.machine = AgentMachine(
@@ -59,7 +59,7 @@ class Rig:
                 **settings,
             )
         )
-        self.handle(events.Started(1, WALL_OFFSET_S))
+        self.handle(started or events.Started(1, WALL_OFFSET_S))
 
     @classmethod
     def registered(cls, **settings: Any) -> Rig:  # noqa: ANN401 - likewise
@@ -146,3 +146,24 @@ class Rig:
             self.receive(link.AcknowledgeStatus(update.framework_id, update.task_id, update.uuid))
             index += 1
         return states
+
+    def killed(self) -> tuple[tuple[str, list[bytes]], ...]:
+        """Return what the next agent finds written down."""
+        records: dict[str, list[bytes]] = {}
+        for checkpoint in self.checkpoints:
+            for key, record in checkpoint.changes:
+                if record is None:
+                    records.pop(key, None)
+                else:
+                    records.setdefault(key, []).append(record)
+        return tuple(records.items())
+
+    @classmethod
+    def after(cls, before: Rig, *held: events.HeldContainer) -> Rig:
+        """Return a registered agent that goes on where `before` was killed, with these containers held."""
+        rig = cls(started=events.Started(2, WALL_OFFSET_S, (), before.killed(), (), ""), now=before.now)
+        rig.handle(events.ContainersRecovered(before.state.holder, held))
+        rig.handle(events.MasterDetected("m:5050"))
+        rig.open_link()
+        rig.receive(link.AgentRegistered("S0"))
+        return rig

@@ -212,23 +212,9 @@ def test_after_a_restart_the_checks_go_on_and_what_was_told_is_known() -> None:
     assert len(rig.updates()) == 2
     rig.advance(2)
     orphan = rig.last(effects.LaunchContainer).container_id
-    again = Rig()
-    records: dict[str, list[bytes]] = {}
-    for checkpoint in rig.checkpoints:
-        for key, record in checkpoint.changes:
-            if record is None:
-                records.pop(key, None)
-            else:
-                records.setdefault(key, []).append(record)
-    again.now = rig.now
-    again.handle(events.Started(2, 0.0, (), tuple(records.items()), (), ""))
-    held = (events.HeldContainer(rig.container("t"), 4711), events.HeldContainer(orphan, 4712))
-    again.handle(events.ContainersRecovered(rig.state.holder, held))
+    again = Rig.after(rig, events.HeldContainer(rig.container("t"), 4711), events.HeldContainer(orphan, 4712))
     assert again.of(effects.SignalContainer) == [effects.SignalContainer(orphan, 9)]
     assert not [log for log in again.of(effects.Log) if log.level == "warning"]
-    again.handle(events.MasterDetected("m:5050"))
-    again.open_link()
-    again.receive(link.AgentRegistered("S0"))
     again.take()
     again.advance(1)
     assert len(again.of(effects.LaunchContainer)) == 2

@@ -266,15 +266,6 @@ def test_an_operation_without_id_is_only_written_into_the_journal() -> None:
     assert framework.record.decisions[-1].reason == "operation_invalid"
 
 
-def test_a_group_of_tasks_gets_an_error_for_each() -> None:
-    _, framework, offer = ready()
-    executor = {"type": "DEFAULT", "executor_id": value("e"), "resources": resources("cpus:0.1;mem:32")}
-    group = {"executor": executor, "task_group": {"tasks": [task("g-1", offer), task("g-2", offer)]}}
-    framework.accept([offer], {"type": "LAUNCH_GROUP", "launch_group": group})
-    assert framework.states("g-1") == framework.states("g-2") == ["TASK_ERROR"]
-    assert {status["reason"] for status in framework.statuses()} == {"REASON_TASK_GROUP_INVALID"}
-
-
 def with_executor(task_id: str, offer: Json, **changes: object) -> Json:
     executor = {
         "executor_id": value("custom-1"),

@@ -113,17 +113,18 @@ class OperatorReads:
         answer = operator.Response_GetResourceProviders()
         return operator.Response(type=Type.GET_RESOURCE_PROVIDERS, get_resource_providers=answer)
 
-    def _get_containers(self, _call: operator.Call) -> operator.Response:
+    def _get_containers(self, call: operator.Call) -> operator.Response:
+        nested = call.get_containers is not None and bool(call.get_containers.show_nested)
         rows = [
             operator.Response_GetContainers_Container(
-                framework_id=mesos.FrameworkID(value=row.framework_id),
-                executor_id=mesos.ExecutorID(value=row.executor_id),
-                executor_name=row.executor_name,
+                framework_id=None if row.parent else mesos.FrameworkID(value=row.framework_id),
+                executor_id=None if row.parent else mesos.ExecutorID(value=row.executor_id),
+                executor_name=None if row.parent else row.executor_name,
                 container_id=mesos.ContainerID(value=row.container_id),
                 container_status=row.status,
                 resource_statistics=row.statistics,
             )
-            for row in container_rows(self._agent)
+            for row in container_rows(self._agent, nested=nested)
         ]
         answer = operator.Response_GetContainers(containers=rows)
         return operator.Response(type=Type.GET_CONTAINERS, get_containers=answer)

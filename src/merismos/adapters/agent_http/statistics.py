@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import Any, NamedTuple
 
-from merismos.adapters.linux.usage import read_usage
+from merismos.adapters.linux.usage import Usage, read_usage
 from merismos.core.agent.executors_state import Executor
 from merismos.core.agent.state import Agent, Phase, Task
 from merismos.core.agent.views.records import executor_name, executor_resources, resources_of
+from merismos.model.resources import Resources
 from merismos.protocol.v1 import mesos
 from merismos.shell.metrics_system import system_metrics
 
@@ -16,55 +17,58 @@ _MB = 1 << 20
 
 
 class ContainerRow(NamedTuple):
-    """One running container."""
+    """One running container; `parent` is the id of the one that it is nested in, empty for none."""
 
     framework_id: str
     executor_id: str
     executor_name: str
     source: str
+    container_id: str
+    parent: str
     status: mesos.ContainerStatus
     statistics: mesos.ResourceStatistics
 
-    @property
-    def container_id(self) -> str:
-        """Return the container's id."""
-        assert self.status.container_id is not None
-        return self.status.container_id.value
 
-
-def container_rows(agent: Agent, container_id: str | None = None) -> list[ContainerRow]:
-    """Return the running containers, or the one that is asked for."""
-    running: list[Task | Executor] = [task for task in agent.containers.values() if task.phase is Phase.RUNNING]
-    running += [executor for executor in agent.executors.values() if executor.pid]
+def container_rows(agent: Agent, container_id: str | None = None, *, nested: bool = False) -> list[ContainerRow]:
+    """Return the running containers, or the one that is asked for; those within others only with `nested`."""
+    tasks = [task for task in agent.containers.values() if task.phase is Phase.RUNNING]
+    running: list[Task | Executor] = [task for task in tasks if nested or task.executor is None]
+    running += [executor for executor in agent.executors.values() if executor.pid or executor.is_builtin]
     if container_id is not None:
         running = [one for one in running if one.container_id == container_id]
-    usage = read_usage({one.pid for one in running})
+    usage = read_usage({one.pid for one in tasks} | {one.pid for one in running if one.pid})
     now = time.time()
     rows = []
     for one in running:
-        used = usage.get(one.pid)
         if isinstance(one, Task):
             name, source, resources = executor_name(one), one.task_id, resources_of(one.info.resources)
+            pids = [one.pid]
         else:
             name, source, resources = one.info.name or "", one.info.source or "", executor_resources(one)
-        amounts = resources.quantities()
-        mem_bytes = amounts.get("mem", 0) * _MB // 1000
-        statistics = mesos.ResourceStatistics(
-            timestamp=now,
-            processes=used.processes if used else None,
-            cpus_user_time_secs=used.user_s if used else None,
-            cpus_system_time_secs=used.system_s if used else None,
-            cpus_soft_limit=amounts.get("cpus", 0) / 1000,
-            mem_limit_bytes=mem_bytes,
-            mem_soft_limit_bytes=mem_bytes,
-            mem_rss_bytes=used.rss_bytes if used else None,
-        )
+            pids = [task.pid for task in one.live_tasks()] if one.is_builtin else [one.pid]
+        parent, _, own = one.container_id.rpartition(".")
         status = mesos.ContainerStatus(
-            container_id=mesos.ContainerID(value=one.container_id),
-            executor_pid=one.pid,
+            container_id=mesos.ContainerID(value=own, parent=mesos.ContainerID(value=parent) if parent else None),
+            executor_pid=one.pid or None,
         )
-        rows.append(ContainerRow(one.framework_id, one.executor_id, name, source, status, statistics))
+        statistics = _statistics([usage[pid] for pid in pids if pid in usage], resources, now)
+        rows.append(ContainerRow(one.framework_id, one.executor_id, name, source, own, parent, status, statistics))
     return rows
+
+
+def _statistics(used: list[Usage], resources: Resources, now: float) -> mesos.ResourceStatistics:
+    amounts = resources.quantities()
+    mem_bytes = amounts.get("mem", 0) * _MB // 1000
+    return mesos.ResourceStatistics(
+        timestamp=now,
+        processes=sum(one.processes for one in used) if used else None,
+        cpus_user_time_secs=sum(one.user_s for one in used) if used else None,
+        cpus_system_time_secs=sum(one.system_s for one in used) if used else None,
+        cpus_soft_limit=amounts.get("cpus", 0) / 1000,
+        mem_limit_bytes=mem_bytes,
+        mem_soft_limit_bytes=mem_bytes,
+        mem_rss_bytes=sum(one.rss_bytes for one in used) if used else None,
+    )
 
 
 def containers_v0(agent: Agent, container_id: str | None = None) -> list[dict[str, Any]]:

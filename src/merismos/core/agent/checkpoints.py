@@ -50,6 +50,18 @@ class TaskTaken(Record):
     holder: str
 
 
+class GroupTaskTaken(Record):
+    """A task of a group will be run here, in a container nested in its executor's; otherwise as `TaskTaken`."""
+
+    framework_id: str
+    executor_id: str
+    group: str
+    task: bytes
+    role: str
+    container_id: str
+    holder: str
+
+
 class LaunchBegun(Record):
     """All is fetched; from now on a process may be there."""
 
@@ -117,6 +129,7 @@ AnyRecord = (
     AgentKnown
     | FrameworkKnown
     | TaskTaken
+    | GroupTaskTaken
     | LaunchBegun
     | ContainerRuns
     | ExecutorTaken

@@ -79,9 +79,13 @@ def end(
     del agent.containers[task.container_id]
     agent.deadlines.cancel(("kill", task.container_id))
     agent.deadlines.cancel(("complete", task.container_id))
-    gc.keep(agent, task.directory, now)
-    agent.counters.executors_terminated += 1
-    if agent.frameworks[task.framework_id].shutting_down:
+    if task.executor is None:
+        gc.keep(agent, task.directory, now)
+        agent.counters.executors_terminated += 1
+    else:
+        agent.unsettled.append(task.executor)
+    framework = agent.frameworks[task.framework_id]
+    if framework.shutting_down:
         task.state = state
     else:
         update_task(agent, task, state, now, message=message, reason=reason, from_agent=from_agent)

@@ -66,7 +66,7 @@ def run_in_executor(agent: Agent, framework: Framework, task: Task, now: float, 
         return
     started = executor is None
     if executor is None:
-        executor = _make(agent, framework, task, info)
+        executor = make_executor(agent, framework, info, bytes(_RAW.decode(task.raw).executor), task.role)
     info.framework_id = executor.info.framework_id
     allocate(info.resources, executor.role)
     task.executor = executor
@@ -95,10 +95,11 @@ def allocate(resources: list[mesos.Resource], role: str) -> None:
             resource.allocation_info = mesos.Resource_AllocationInfo(role=role)
 
 
-def _make(agent: Agent, framework: Framework, task: Task, info: mesos.ExecutorInfo) -> Executor:
-    executor = Executor(framework.framework_id, info, bytes(_RAW.decode(task.raw).executor), task.role)
+def make_executor(agent: Agent, framework: Framework, info: mesos.ExecutorInfo, raw: bytes, role: str) -> Executor:
+    """Take a new executor, and write that down; `raw` is the JSON of its ExecutorInfo."""
+    executor = Executor(framework.framework_id, info, raw, role)
     executor.info.framework_id = mesos.FrameworkID(value=framework.framework_id)
-    allocate(executor.info.resources, task.role)
+    allocate(executor.info.resources, role)
     executor.container_id = agent.new_container_id()
     executor.directory = sandbox_of_executor(agent.settings.work_dir, agent.registration.agent_id, executor)
     framework.executors[executor.executor_id] = executor
@@ -176,7 +177,7 @@ def on_container_exited(agent: Agent, event: events.ContainerExited, now: float)
 def on_containers_lost(agent: Agent, event: events.ContainersLost, now: float) -> None:
     """End every executor that had a process: it is gone."""
     for executor in list(agent.executors.values()):
-        if executor.phase is not ExecutorPhase.FETCHING:
+        if executor.phase is not ExecutorPhase.FETCHING and not executor.is_builtin:
             executor.end_message = event.reason
             end_executor(agent, executor, _STATUS_KILLED, now)
 

@@ -150,9 +150,10 @@ def fault_of_update(call: api.Call, update: api.Call_Update) -> str | None:
 def _find(agent: Agent, request: int, call: api.Call) -> Executor | None:
     framework = agent.frameworks.get(call.framework_id.value)
     executor = None if framework is None else framework.executors.get(call.executor_id.value)
-    if executor is None:
+    if executor is None or executor.is_builtin:
         text = "Framework cannot be found" if framework is None else "Executor cannot be found"
         agent.effects.append(AnswerExecutor(request, 400, text))
+        return None
     return executor
 
 

@@ -1,4 +1,4 @@
-"""How an agent goes on with the custom executors of an earlier one.
+"""How an agent goes on with the executors of an earlier one.
 
 Rules: an executor whose container is held has the re-registration timeout to subscribe again; one whose container ended meanwhile
 ends now, with its status; one that has no container any more is killed where something of it is left, and its tasks fail: it
@@ -38,7 +38,7 @@ def restore_executor(agent: Agent, taken: ExecutorTaken, story: list[AnyRecord])
     executor.recovered = True
     executor.container_id = taken.container_id
     executor.directory = sandbox_of_executor(agent.settings.work_dir, agent.registration.agent_id, executor)
-    executor.phase = ExecutorPhase.REGISTERING
+    executor.phase = ExecutorPhase.RUNNING if executor.is_builtin else ExecutorPhase.REGISTERING
     for record in story:
         if isinstance(record, ContainerRuns):
             executor.pid = record.pid
@@ -54,16 +54,8 @@ def restore_task(agent: Agent, taken: ExecutorTaskTaken) -> Task:
     """
     framework = agent.frameworks[taken.framework_id]
     task = Task(taken.framework_id, json.decode(mesos.TaskInfo, taken.task), taken.task, taken.role)
-    info = task.info.executor
-    assert info is not None
     allocate(task.info.resources, taken.role)
-    allocate(info.resources, taken.role)
-    info.framework_id = mesos.FrameworkID(value=taken.framework_id)
-    executor = framework.executors.get(taken.executor_id)
-    if executor is None:
-        executor = Executor(taken.framework_id, info, taken.task, taken.role)
-        executor.phase = ExecutorPhase.ENDED
-    task.executor = executor
+    executor = task.executor = executor_of(framework, task, taken.executor_id)
     task.executor_id = executor.executor_id
     task.container_id, task.directory, task.pid = executor.container_id, executor.directory, executor.pid
     task.delivered = True
@@ -73,9 +65,25 @@ def restore_task(agent: Agent, taken: ExecutorTaskTaken) -> Task:
     return task
 
 
+def executor_of(framework: Framework, task: Task, executor_id: str) -> Executor:
+    """Return the executor of a task; one that has ended is made from what the task says of it."""
+    info = task.info.executor
+    assert info is not None, "a task that names an executor has it"
+    allocate(info.resources, task.role)
+    info.framework_id = mesos.FrameworkID(value=framework.framework_id)
+    executor = framework.executors.get(executor_id)
+    if executor is None:
+        executor = Executor(framework.framework_id, info, task.raw, task.role)
+        executor.phase = ExecutorPhase.ENDED
+    return executor
+
+
 def resume_all(agent: Agent, held: dict[str, events.HeldContainer], now: float) -> None:
     """Bring every executor in line with what holds the containers now; what is theirs is taken out of `held`."""
     for executor in list(agent.executors.values()):
+        if executor.is_builtin:
+            agent.unsettled.append(executor)
+            continue
         container = held.pop(executor.container_id, None)
         if container is None:
             executor.end_message = _LOST

@@ -1,7 +1,8 @@
-"""What an agent knows of one custom executor: its container, its stream, its tasks.
+"""What an agent knows of one executor, custom or default: its container, its stream, its tasks.
 
 Rules: an executor is active until its container is gone; it is subscribed while it has a stream. A task is its own until the
 task's terminal update is acknowledged; of those that are over it remembers the newest, so that what it repeats is known.
+A default executor is built into the agent: it has a sandbox, in which those of its tasks lie, but no process and no stream.
 """
 
 from __future__ import annotations
@@ -10,9 +11,10 @@ import enum
 from collections import deque
 from typing import TYPE_CHECKING
 
+from merismos.protocol.v1 import mesos
+
 if TYPE_CHECKING:
     from merismos.core.agent.state import Task
-    from merismos.protocol.v1 import mesos
 
 COMPLETED_TASKS_MAX = 200
 
@@ -28,9 +30,9 @@ class ExecutorPhase(enum.Enum):
 
 
 class Executor:
-    """One custom executor.
+    """One executor.
 
-    Shapes: `recovered` says that an earlier agent started it; `info` has its framework's id and the role of its resources filled in; `stream` is None while it isn't subscribed;
+    Shapes: `is_builtin`: it is a default one; `recovered` says that an earlier agent started it; `info` has its framework's id and the role of its resources filled in; `stream` is None while it isn't subscribed;
     `end_reason` and `end_message` are what its tasks hear when it is gone.
     """
 
@@ -44,6 +46,7 @@ class Executor:
         "executor_id",
         "framework_id",
         "info",
+        "is_builtin",
         "phase",
         "pid",
         "raw",
@@ -58,6 +61,7 @@ class Executor:
         self.framework_id = framework_id
         self.executor_id = info.executor_id.value
         self.info = info
+        self.is_builtin = info.type is mesos.ExecutorInfo_Type.DEFAULT
         self.raw = raw
         self.role = role
         self.container_id = ""

@@ -23,13 +23,14 @@ from merismos.core.agent.state import NANOS, Agent, Phase, Task
 from merismos.core.agent.statuses import report_unknown, update_task
 
 if TYPE_CHECKING:
+    from merismos.core.agent.executors_state import Executor
     from merismos.protocol import link
 
 
 def on_kill_task(agent: Agent, message: link.KillTask, now: float) -> None:
     """End a task; one that isn't here is reported as dropped, so that nobody waits for it."""
     task = agent.task(message.framework_id, message.task_id)
-    if task is not None and task.executor is not None:
+    if task is not None and task.is_custom():
         kill_in_executor(agent, task, now, message.grace_s)
     elif task is not None:
         kill(agent, task, now, grace_s=message.grace_s)
@@ -76,7 +77,7 @@ def on_shutdown_framework(agent: Agent, message: link.ShutdownFramework, now: fl
     for task in list(framework.tasks.values()):
         shut_down(agent, task, now)
     for executor in list(framework.executors.values()):
-        shut_down_executor(agent, executor, now)
+        shut_down_custom(agent, executor, now)
     agent.updates.drop_framework(message.framework_id)
     for task in list(framework.tasks.values()):
         complete_if_over(agent, task, now)
@@ -88,7 +89,9 @@ def on_shutdown_executor(agent: Agent, message: link.ShutdownExecutor, now: floa
     framework = agent.frameworks.get(message.framework_id)
     executor = None if framework is None else framework.executors.get(message.executor_id)
     if executor is not None:
-        shut_down_executor(agent, executor, now)
+        for one in executor.live_tasks():
+            shut_down(agent, one, now)
+        shut_down_custom(agent, executor, now)
         return
     task = agent.task(message.framework_id, message.executor_id)
     if task is not None:
@@ -142,9 +145,15 @@ def kill(agent: Agent, task: Task, now: float, *, grace_s: float | None = None, 
 
 
 def shut_down(agent: Agent, task: Task, now: float) -> None:
-    """End a command task with its executor: within the agent's grace, however long its own may be."""
-    if task.executor is None:
+    """End a task with its built-in executor: within the agent's grace, however long its own may be."""
+    if not task.is_custom():
         kill(agent, task, now, grace_s=min(grace_of(agent, task), agent.settings.kill_grace_s))
+
+
+def shut_down_custom(agent: Agent, executor: Executor, now: float) -> None:
+    """End an executor that has a process; a built-in one is over with its last task."""
+    if not executor.is_builtin:
+        shut_down_executor(agent, executor, now)
 
 
 def grace_of(agent: Agent, task: Task) -> float:
@@ -175,13 +184,14 @@ def stop(agent: Agent, reason: str, now: float) -> None:
     if agent.exiting is not None:
         for container_id in agent.containers:
             agent.deadlines.set(("kill", container_id), now)
-        for container_id in agent.executors:
-            agent.deadlines.set(("executor-kill", container_id), now)
+        for container_id, executor in agent.executors.items():
+            if not executor.is_builtin:
+                agent.deadlines.set(("executor-kill", container_id), now)
         return
     agent.exiting = reason
     agent.effects.append(Log("notice", f"shutting down: {reason}"))
     for task in agent.tasks():
         shut_down(agent, task, now)
     for executor in list(agent.executors.values()):
-        shut_down_executor(agent, executor, now)
+        shut_down_custom(agent, executor, now)
     stop_if_over(agent, now)

@@ -34,7 +34,7 @@ def on_run_tasks(agent: Agent, message: link.RunTasks, now: float) -> None:
     except DecodeError as error:
         for task_id in message.task_ids:
             reject(agent, message.framework_id, task_id, f"the FrameworkInfo does not decode: {error}", now)
-        keep_refused(agent, message)
+        keep_refused(agent, message, message.task_ids)
         return
     for index, raw in enumerate(message.tasks):
         try:
@@ -45,20 +45,8 @@ def on_run_tasks(agent: Agent, message: link.RunTasks, now: float) -> None:
         else:
             task = Task(message.framework_id, info, raw, message.role)
             run_task(agent, framework, task, now, message.executors)
-    keep_refused(agent, message)
+    keep_refused(agent, message, message.task_ids)
     forget_framework_if_idle(agent, framework)
-
-
-def on_run_task_group(agent: Agent, message: link.RunTaskGroup, now: float) -> None:
-    """Refuse a group: there is no executor for it yet."""
-    for raw in message.tasks:
-        try:
-            task_id = json.decode(mesos.TaskInfo, raw).task_id.value
-        except DecodeError:
-            continue
-        reject(
-            agent, message.framework_id, task_id, "task groups are not supported yet; launch the tasks one by one", now
-        )
 
 
 def on_uris_fetched(agent: Agent, event: events.UrisFetched, now: float) -> None:
@@ -66,7 +54,7 @@ def on_uris_fetched(agent: Agent, event: events.UrisFetched, now: float) -> None
     task = agent.containers.get(event.container_id)
     if task is not None and task.phase is Phase.FETCHING:
         agent.counters.fetches_succeeded += 1
-        launch(agent, task)
+        launch_when_ready(agent, task)
     del now
 
 
@@ -151,9 +139,9 @@ def reject(agent: Agent, framework_id: str, task_id: str, text: str, now: float)
         agent.effects.append(Log("err", f"a task of framework {framework_id} without a readable id is dropped: {text}"))
 
 
-def keep_refused(agent: Agent, message: link.RunTasks) -> None:
+def keep_refused(agent: Agent, message: link.RunTasks | link.RunTaskGroup, task_ids: list[str]) -> None:
     """Remember the tasks that were refused until that is acknowledged: the master takes them for tasks of this agent."""
-    for task_id, raw in zip(message.task_ids, message.tasks, strict=False):
+    for task_id, raw in zip(task_ids, message.tasks, strict=False):
         update = agent.updates.latest(message.framework_id, task_id)
         if update is not None and agent.task(message.framework_id, task_id) is None:
             record = link.TaskRecord(message.framework_id, raw, message.role, update.state, update.status)
@@ -172,6 +160,17 @@ def release_executor(agent: Agent, task: Task) -> None:
         agent.effects.append(SendMessage(agent.registration.link, exited))
 
 
+def fault_of_task(info: mesos.TaskInfo) -> str | None:
+    """Return why this agent can't run a task, None where it can."""
+    fault = validate_id(info.task_id.value)
+    if fault is not None:
+        return fault
+    executor = info.executor
+    is_custom = executor is not None and executor.type is not mesos.ExecutorInfo_Type.DEFAULT
+    rejection = validate_executor(executor) if executor is not None and is_custom else validate_task(info)
+    return None if rejection is None else rejection.message
+
+
 def run_task(agent: Agent, framework: Framework, task: Task, now: float, executors: list[str]) -> None:
     """Start one task on its way; `executors` are the ids of those that the master expects to be started."""
     if task.task_id in framework.tasks:
@@ -179,11 +178,10 @@ def run_task(agent: Agent, framework: Framework, task: Task, now: float, executo
             Log("warning", f"task '{task.task_id}' of framework {task.framework_id} runs here already")
         )
         return
-    id_rejection = validate_id(task.task_id)
     custom = task.info.executor
-    rejection = validate_task(task.info) if custom is None else validate_executor(custom)
-    if id_rejection is not None or rejection is not None:
-        reject(agent, task.framework_id, task.task_id, id_rejection or (rejection.message if rejection else ""), now)
+    fault = fault_of_task(task.info)
+    if fault is not None:
+        reject(agent, task.framework_id, task.task_id, fault, now)
         release_executor(agent, task)
         return
     if agent.exiting is not None or framework.shutting_down:
@@ -222,7 +220,19 @@ def prepare(agent: Agent, framework: Framework, task: Task) -> None:
     if command is not None and command.uris:
         agent.effects.append(FetchUris(task.container_id, task.directory, command.uris, user))
     else:
+        launch_when_ready(agent, task)
+
+
+def launch_when_ready(agent: Agent, task: Task) -> None:
+    """Launch a task that nothing has to be fetched for any more; one of a group with the last of the group."""
+    if task.executor is None:
         launch(agent, task)
+        return
+    task.prepared = True
+    waiting = [one for one in task.executor.live_tasks() if one.group == task.group and one.phase is Phase.FETCHING]
+    if all(one.prepared for one in waiting):
+        for one in waiting:
+            launch(agent, one)
 
 
 def launch(agent: Agent, task: Task) -> None:

@@ -15,6 +15,7 @@ from merismos.core.agent import (
     executors,
     executors_calls,
     gc,
+    groups,
     kill,
     launch,
     messages,
@@ -87,6 +88,12 @@ def of_container(command: Handler, custom: Handler, check: Handler | None = None
     return handle
 
 
+def on_executor_launch_failed(agent: Agent, event: events.ContainerLaunchFailed, now: float) -> None:
+    """End an executor that can't be started."""
+    builtin = agent.executors[event.container_id].is_builtin
+    (groups.on_executor_sandbox_failed if builtin else executors.on_container_launch_failed)(agent, event, now)
+
+
 def on_container_exited(agent: Agent, event: events.ContainerExited, now: float) -> None:
     """End what was in a container; its status is collected once that is written down."""
     end_container(agent, event, now)
@@ -117,7 +124,7 @@ HANDLERS: dict[type[Event], Handler] = {
         launch.on_container_launched, executors.on_container_launched, checks.on_check_launched
     ),
     events.ContainerLaunchFailed: of_container(
-        launch.on_container_launch_failed, executors.on_container_launch_failed, checks.on_check_launch_failed
+        launch.on_container_launch_failed, on_executor_launch_failed, checks.on_check_launch_failed
     ),
     events.ProbeEnded: checks.on_probe_ended,
     events.ContainerExited: on_container_exited,
@@ -135,7 +142,7 @@ MESSAGE_HANDLERS: dict[type[link.Message], Handler] = {
     link.RefuseAgent: registration.on_refuse_agent,
     link.Ping: registration.on_ping,
     link.RunTasks: launch.on_run_tasks,
-    link.RunTaskGroup: launch.on_run_task_group,
+    link.RunTaskGroup: groups.on_run_task_group,
     link.KillTask: kill.on_kill_task,
     link.AcknowledgeStatus: messages.on_acknowledge_status,
     link.ShutdownFramework: kill.on_shutdown_framework,
@@ -179,6 +186,8 @@ class AgentMachine:
             return self._outbox.release(agent, event.sequence)
         agent.effects = []
         HANDLERS[type(event)](agent, event, now)
+        if agent.unsettled:
+            groups.settle(agent, now)
         return self._outbox.commit(agent)
 
     def next_deadline(self) -> float | None:

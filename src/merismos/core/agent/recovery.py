@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from merismos.core.agent import checkpoints, executors_recovery, gc
+from merismos.core.agent import checkpoints, executors_recovery, gc, groups
 from merismos.core.agent.checkpoints import (
     AGENT,
     AgentKnown,
@@ -23,6 +23,7 @@ from merismos.core.agent.checkpoints import (
     ExecutorTaken,
     ExecutorTaskTaken,
     FrameworkKnown,
+    GroupTaskTaken,
     KillBegun,
     LaunchBegun,
     TaskRefused,
@@ -164,7 +165,7 @@ def restore_work(agent: Agent, records: dict[str, list[AnyRecord]], damage: list
                 task = executors_recovery.restore_task(agent, first)
                 for record in story[1:]:
                     restore_saying(agent, record, task)
-            elif isinstance(first, TaskTaken):
+            elif isinstance(first, TaskTaken | GroupTaskTaken):
                 restore_task(agent, first, story[1:])
             else:
                 restore_stream(agent, story)
@@ -188,15 +189,19 @@ def restore_framework(agent: Agent, known: FrameworkKnown) -> None:
     agent.frameworks[known.framework_id] = framework
 
 
-def restore_task(agent: Agent, taken: TaskTaken, story: list[AnyRecord]) -> None:
+def restore_task(agent: Agent, taken: TaskTaken | GroupTaskTaken, story: list[AnyRecord]) -> None:
     """Rebuild a task from what became of it."""
     framework = agent.frameworks.get(taken.framework_id)
     if framework is None:
         raise RecoveryError(f"framework {taken.framework_id} is not known")
     task = Task(taken.framework_id, json.decode(mesos.TaskInfo, taken.task), taken.task, taken.role)
     allocate(task.info.resources, task.role)
-    task.container_id = taken.container_id
-    task.directory = sandbox_of(agent.settings.work_dir, agent.registration.agent_id, task)
+    if isinstance(taken, GroupTaskTaken):
+        executor = executors_recovery.executor_of(framework, task, taken.executor_id)
+        groups.place(executor, task, taken.group, taken.container_id)
+    else:
+        task.container_id = taken.container_id
+        task.directory = sandbox_of(agent.settings.work_dir, agent.registration.agent_id, task)
     task.holder = taken.holder
     task.phase = Phase.LAUNCHING if taken.holder else Phase.FETCHING
     for record in story:
@@ -218,6 +223,7 @@ def restore_task(agent: Agent, taken: TaskTaken, story: list[AnyRecord]) -> None
                 restore_saying(agent, record, task)
     rendering = task.rendering = Rendering(agent, task.task_id, task.executor_id)
     rendering.container = render_container(agent, task)
+    task.prepared = task.phase is not Phase.FETCHING
     framework.tasks[task.task_id] = task
     if task.phase is not Phase.ENDED:
         agent.containers[task.container_id] = task
@@ -228,7 +234,7 @@ def restore_saying(agent: Agent, record: AnyRecord, task: Task) -> None:
     match record:
         case UpdateOwed():
             restore_update(agent, record, task)
-            if task.executor is not None:
+            if task.is_custom():
                 task.uuids[record.uuid] = None
         case UpdateAcknowledged():
             agent.updates.take_off(task.framework_id, task.task_id, record.uuid)

@@ -1,7 +1,8 @@
 """What an agent knows: its settings, frameworks, executors and tasks, and the indices over them.
 
 Rules: a command task has an executor of its own id, built into the agent; a container belongs to one executor. An executor
-is active until its container is gone, a task until its terminal update is acknowledged.
+is active until its container is gone, a task until its terminal update is acknowledged. A task of a group has a container of its
+own, nested in its executor's.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class Phase(enum.Enum):
 class Task:
     """One task and its container: its own, or the one of the custom executor that runs it.
 
-    Shapes: `delivered` says that its executor was sent it; `uuids` are those of the updates its executor sent.
+    Shapes: `group` is the same for the tasks of one group, empty for others; `prepared` says that nothing has to be fetched any more; `delivered` says that its executor was sent it; `uuids` are those of the updates its executor sent.
     """
 
     __slots__ = (
@@ -89,6 +90,7 @@ class Task:
         "executor",
         "executor_id",
         "framework_id",
+        "group",
         "holder",
         "info",
         "kill_at",
@@ -98,6 +100,7 @@ class Task:
         "killing",
         "phase",
         "pid",
+        "prepared",
         "raw",
         "rendering",
         "role",
@@ -136,6 +139,12 @@ class Task:
         self.kill_grace_s: float | None = None
         self.uuids: dict[bytes, None] = {}
         self.checks: list[Check] = []
+        self.group = ""
+        self.prepared = False
+
+    def is_custom(self) -> bool:
+        """Say whether a custom executor runs the task."""
+        return self.executor is not None and not self.executor.is_builtin
 
     def is_over(self) -> bool:
         """Say whether nothing more happens to the task."""
@@ -259,6 +268,7 @@ class Agent:
         "sandboxes",
         "settings",
         "started_at",
+        "unsettled",
         "updates",
         "wall_offset_s",
     )
@@ -273,7 +283,8 @@ class Agent:
         self.frameworks: dict[str, Framework] = {}
         self.completed_frameworks: deque[Framework] = deque(maxlen=COMPLETED_FRAMEWORKS_MAX)
         self.containers: dict[str, Task] = {}
-        self.executors: dict[str, Executor] = {}  # custom ones, by container id
+        self.executors: dict[str, Executor] = {}  # custom and default ones, by container id
+        self.unsettled: list[Executor] = []  # default ones of which a task has ended in this turn
         self.checks: dict[str, tuple[Task, Check]] = {}  # by the id of the run under way
         self.updates = StatusUpdates()
         # what was refused and isn't acknowledged yet, with the framework's FrameworkInfo, by (framework id, task id)

@@ -50,9 +50,11 @@ class Rendering:
 def render_container(agent: Agent, task: Task) -> bytes:
     """Return the `container_status` of a task's statuses, pid included once it is known."""
     pid = b',"executor_pid":%d' % task.pid if task.pid else b""
+    parent, _, own = task.container_id.rpartition(".")
+    nested = b',"parent":{"value":"%s"}' % parent.encode() if parent else b""
     return (
-        b',"container_status":{"container_id":{"value":"%s"},"network_infos":[{"ip_addresses":'
-        b'[{"protocol":"IPv4","ip_address":"%s"}]}]%s}' % (task.container_id.encode(), agent.settings.ip.encode(), pid)
+        b',"container_status":{"container_id":{"value":"%s"%s},"network_infos":[{"ip_addresses":'
+        b'[{"protocol":"IPv4","ip_address":"%s"}]}]%s}' % (own.encode(), nested, agent.settings.ip.encode(), pid)
     )
 
 

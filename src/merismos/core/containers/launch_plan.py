@@ -21,6 +21,11 @@ def sandbox_of(work_dir: str, agent_id: str, task: Task) -> str:
     return f"{work_dir}/slaves/{agent_id}/frameworks/{task.framework_id}/executors/{task.executor_id}/runs/{task.container_id}"
 
 
+def sandbox_of_nested(directory: str, container_id: str) -> str:
+    """Return the directory of a container that is nested in the one of this sandbox, laid out as Mesos does."""
+    return f"{directory}/containers/{container_id.rpartition('.')[2]}"
+
+
 def validate_task(info: mesos.TaskInfo) -> Rejection | None:
     """Say why this agent can't run a task, None where it can."""
     command = info.command
@@ -128,12 +133,21 @@ def command_line(command: mesos.CommandInfo) -> tuple[list[str], str]:
 def plan_environment(
     settings: AgentSettings, agent_id: str, framework: Framework, task: Task, command: mesos.CommandInfo
 ) -> list[str]:
-    """Return the environment of a command task as NAME=value."""
-    environment = [
-        *agent_environment(settings, agent_id, framework, executor_id=task.executor_id, directory=task.directory),
-        f"MESOS_ALLOCATION_ROLE={task.role}",
-        f"MESOS_TASK_ID={task.task_id}",
-    ]
+    """Return the environment of a command task, or of one in a group, as NAME=value."""
+    if task.executor is None:
+        environment = [
+            *agent_environment(settings, agent_id, framework, executor_id=task.executor_id, directory=task.directory),
+            f"MESOS_ALLOCATION_ROLE={task.role}",
+            f"MESOS_TASK_ID={task.task_id}",
+        ]
+    else:
+        environment = [
+            PATH,
+            *settings.environment,
+            f"MESOS_ALLOCATION_ROLE={task.role}",
+            f"MESOS_CONTAINER_IP={settings.ip}",
+            f"MESOS_SANDBOX={task.directory}",
+        ]
     if command.environment is not None:
         environment += [f"{variable.name}={variable.value or ''}" for variable in command.environment.variables]
     return environment

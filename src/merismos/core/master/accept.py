@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from merismos.core.master import counters, executors, offers, operations, publish
+from merismos.core.master import counters, executors, groups, offers, operations, publish
 from merismos.core.master.effects import Respond, SendToAgent, SendUpdate
 from merismos.core.master.journal import decide
 from merismos.core.master.purse import Purse
@@ -26,7 +26,7 @@ from merismos.protocol.v1.mesos import Offer_Operation_Type
 if TYPE_CHECKING:
     from merismos.core.master.state import Agent, Framework, Master
     from merismos.model.resources import Resources
-    from merismos.protocol.thin import ThinAccept, ThinCall, ThinOperation, ThinTaskInfo
+    from merismos.protocol.thin import ThinAccept, ThinCall, ThinLaunchGroup, ThinOperation, ThinTaskInfo
     from merismos.protocol.v1 import mesos
 
 REFUSE_S_DEFAULT: Final = 5.0
@@ -103,7 +103,9 @@ def on_accept(master: Master, framework: Framework, call: ThinCall, request: int
                 launches = True
                 left = _launch(master, framework, agent, role, operation.launch.tasks, left, now)
         elif operation.type is _LAUNCH_GROUP:
-            _refuse_group(master, framework, operation, now)
+            if operation.launch_group is not None and operation.launch_group.task_group.views:
+                launches = True
+                left = _launch_group(master, framework, agent, role, operation.launch_group, left, now)
         else:
             operations.refuse(master, framework, role, operation, _unsupported(operation), now)
     if launches:
@@ -180,24 +182,29 @@ def _refuse_task(
         master.effects.append(SendUpdate(framework.stream, status))
 
 
-def _refuse_group(master: Master, framework: Framework, operation: ThinOperation, now: float) -> None:
-    group = operation.launch_group
-    for view in [] if group is None else group.task_group.views:
-        _refuse_task(
-            master,
-            framework,
-            view,
-            "LAUNCH_GROUP is not supported yet; launch the tasks one by one with LAUNCH",
-            now,
-            reason="REASON_TASK_GROUP_INVALID",
-        )
+def _launch_group(
+    master: Master,
+    framework: Framework,
+    agent: Agent,
+    role: str,
+    group: ThinLaunchGroup,
+    left: Resources,
+    now: float,
+) -> Resources:
+    """Launch a group, or refuse every task of it; return what is left of the offers."""
+    purse = Purse(left)
+    fault = groups.launch(master, framework, agent, role, group, purse)
+    if fault is not None:
+        for view in group.task_group.views:
+            _refuse_task(master, framework, view, fault, now, reason="REASON_TASK_GROUP_INVALID")
+    return purse.left()
 
 
 def _unsupported(operation: ThinOperation) -> str:
     kind: Any = operation.type
     if kind is None or kind == Offer_Operation_Type.UNKNOWN:
         return "The operation has no known type"
-    return f"{kind} is not supported yet; only LAUNCH is"
+    return f"{kind} is not supported yet; only launches are"
 
 
 def _drop_all(master: Master, framework: Framework, accept: ThinAccept, error: str, now: float) -> None:

@@ -40,7 +40,7 @@ def launch(
     own = EMPTY
     total, named = demand.resources, demand.role
     if running is not None:
-        if not _is_same(running.info, info):
+        if not is_same(running.info, info):
             return "ExecutorInfo is not compatible with existing ExecutorInfo with same ExecutorID"
     else:
         asked = demand_of(bytes(view.executor.resources))
@@ -62,7 +62,8 @@ def record(framework: Framework, agent: Agent, executor: Executor) -> None:
     agent.executors[framework.id, executor.id] = executor
 
 
-def _is_same(known: bytes, given: bytes) -> bool:
+def is_same(known: bytes, given: bytes) -> bool:
+    """Say whether two ExecutorInfos, as their clients wrote them, mean the same executor."""
     if known == given:
         return True
     try:

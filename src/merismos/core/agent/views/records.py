@@ -97,7 +97,8 @@ def used_resources(agent: Agent) -> Resources:
     """Return what the tasks that have a container use, and custom executors with their tasks."""
     used = Resources()
     for task in agent.containers.values():
-        used += resources_of(task.info.resources)
+        if task.executor is None:
+            used += resources_of(task.info.resources)
     for executor in agent.executors.values():
         used += executor_resources(executor)
     return used

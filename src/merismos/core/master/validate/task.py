@@ -135,15 +135,23 @@ def _fault_of_limits(limits: dict[str, mesos.Value_Scalar], demand: Demand) -> s
 
 def fault_of_executor(executor: ThinExecutorInfo, framework: Framework) -> str | None:
     """Return why a LAUNCH can't start this executor, None when it can."""
+    fault = fault_of_executor_id(executor, framework)
+    if fault is not None:
+        return fault
+    if executor.type is mesos.ExecutorInfo_Type.DEFAULT:
+        return "'ExecutorInfo.type' must be 'CUSTOM' for LAUNCH; launch default executors with LAUNCH_GROUP"
+    if executor.command is None:
+        return "'ExecutorInfo.command' must be set for 'CUSTOM' executor"
+    return None
+
+
+def fault_of_executor_id(executor: ThinExecutorInfo, framework: Framework) -> str | None:
+    """Return what is wrong with an executor of whatever type."""
     fault = validate_id(executor.executor_id.value)
     if fault is not None:
         return f"Executor ID is invalid: {fault}"
     if executor.framework_id is not None and executor.framework_id.value != framework.id:
         return f"ExecutorInfo has an invalid FrameworkID (Actual: {executor.framework_id.value} vs Expected: {framework.id})"
-    if executor.type is mesos.ExecutorInfo_Type.DEFAULT:
-        return "'ExecutorInfo.type' must be 'CUSTOM' for LAUNCH; launch default executors with LAUNCH_GROUP"
-    if executor.command is None:
-        return "'ExecutorInfo.command' must be set for 'CUSTOM' executor"
     period = executor.shutdown_grace_period
     if period is not None and period.nanoseconds < 0:
         return "ExecutorInfo's 'shutdown_grace_period' must be non-negative"

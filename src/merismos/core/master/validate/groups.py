@@ -1,0 +1,60 @@
+"""What a task group and its executor must be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from merismos.core.master.validate.task import fault_of_executor_id, fault_of_task
+from merismos.protocol.v1 import mesos
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from merismos.core.master.state import Agent, Framework
+    from merismos.core.master.validate.task import Demand
+    from merismos.protocol.thin import ThinExecutorInfo, ThinTaskInfo
+
+
+def fault_of_group(
+    executor: ThinExecutorInfo,
+    views: Sequence[ThinTaskInfo],
+    demands: Sequence[Demand],
+    framework: Framework,
+    agent: Agent,
+) -> str | None:
+    """Return why a group can't be launched on `agent`, whatever is left of the offer; None when it can."""
+    if not views:
+        return "Task group cannot be empty"
+    fault = _fault_of_default_executor(executor, framework)
+    if fault is not None:
+        return fault
+    seen: dict[str, None] = {}
+    for view, demand in zip(views, demands, strict=True):
+        fault = _fault_of_member(view) or fault_of_task(view, framework, agent, demand)
+        if fault is None and view.task_id.value in seen:
+            fault = f"Task has duplicate ID: {view.task_id.value}"
+        if fault is not None:
+            return f"Task '{view.task_id.value}' is invalid: {fault}"
+        seen[view.task_id.value] = None
+    return None
+
+
+def _fault_of_default_executor(executor: ThinExecutorInfo, framework: Framework) -> str | None:
+    fault = fault_of_executor_id(executor, framework)
+    if fault is not None:
+        return fault
+    if executor.type is not mesos.ExecutorInfo_Type.DEFAULT:
+        return "'ExecutorInfo.type' must be 'DEFAULT' for LAUNCH_GROUP"
+    if executor.command is not None:
+        return "'ExecutorInfo.command' must not be set for 'DEFAULT' executor"
+    if executor.container is not None and executor.container.type is not mesos.ContainerInfo_Type.MESOS:
+        return "'ExecutorInfo.container.type' must be 'MESOS' for 'DEFAULT' executor"
+    return None
+
+
+def _fault_of_member(view: ThinTaskInfo) -> str | None:
+    if view.executor is not None:
+        return "'TaskInfo.executor' must not be set"
+    if view.container is not None and view.container.type is mesos.ContainerInfo_Type.DOCKER:
+        return "Docker ContainerInfo is not supported on the task"
+    return None
