@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import allocator, failover, real, recovery, registry, start, wire
+from benchmarks import allocator, election, failover, real, recovery, registry, start, wire
 from benchmarks.limits import raise_file_limit
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -103,6 +103,19 @@ def failovers() -> list[Row]:
     ]
 
 
+def elections() -> list[Row]:
+    """What a dead leader costs, ZooKeeper's part included."""
+    seen = election.run()
+    if not seen:
+        return []
+    parts = f"the next leads after {seen['leading_s']:.2f} s, the slowest of {seen['kills']:.0f} offers after {seen['slowest_s']:.2f} s"
+    return [
+        Row(
+            "kill -9 of the leader to the next one's first OFFERS, 2 s session", seen["offers_s"], "s", "3", None, parts
+        )
+    ]
+
+
 def registries() -> list[Row]:
     """The registry in ZooKeeper."""
     seen = registry.run()
@@ -132,6 +145,7 @@ SECTIONS: dict[str, Callable[[], list[Row]]] = {
     "allocation": cycles,
     "processes": processes,
     "failover": failovers,
+    "election": elections,
     "registry": registries,
     "start": starts,
 }

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from merismos.ports.detector import Detector
 
 _LOOK_AGAIN_S: Final = 0.05
+_LOOK_AGAIN_S_MAX: Final = 0.5
 _ASK_S_MAX: Final = 2.0
 
 
@@ -38,7 +39,9 @@ class Leaders:
         self._where = where
         self._detector: Detector | None = None
         self._leader: Address | None = where if isinstance(where, Address) else None
+        self._found = self._leader
         self._known = asyncio.Event()
+        self._another = asyncio.Event()
 
     def __str__(self) -> str:
         return str(self._leader or described(self._where))
@@ -56,7 +59,17 @@ class Leaders:
         if self._detector is not None:
             await self._known.wait()
         assert self._leader is not None
+        self._another.clear()
+        self._found = self._leader
         return self._leader
+
+    async def pause(self, limit_s: float) -> bool:
+        """Wait, for less long where a detector sees another lead than `find` returned last; say whether it did."""
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._another.wait()
+        except TimeoutError:
+            return False
 
     async def close(self) -> None:
         """Look no more."""
@@ -65,13 +78,13 @@ class Leaders:
             await detector.close()
 
     def _changed(self, leader: Leader | None) -> None:
-        before = self._leader
         self._leader = None if leader is None else parse(leader.address)
         if self._leader is None:
             self._known.clear()
         else:
             self._known.set()
-            if before is not None and before != self._leader:
+            if self._found not in {None, self._leader}:
+                self._another.set()
                 self.on_change()
 
 
@@ -96,12 +109,14 @@ def described(where: Address | list[Address] | str) -> str:
 
 
 async def _ask_around(masters: list[Address]) -> Address:
+    pause_s = _LOOK_AGAIN_S
     while True:
         for master in masters:
             leader = await _named_by(master)
             if leader is not None and await _named_by(leader) == leader:
                 return leader
-        await asyncio.sleep(_LOOK_AGAIN_S)
+        await asyncio.sleep(pause_s)
+        pause_s = min(pause_s * 1.1, _LOOK_AGAIN_S_MAX)
 
 
 async def _named_by(master: Address) -> Address | None:

@@ -110,8 +110,8 @@ class Session:
             else:
                 await on_lost(f"{self.master}: {reason}")
                 self._hops = 0
-                await asyncio.sleep(self._backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
-                self._backoff_s = min(self._backoff_s * 2, self._backoff_s_max)
+                another_leads = await leaders.pause(self._backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter is no secret
+                self._backoff_s = _BACKOFF_S_FIRST if another_leads else min(self._backoff_s * 2, self._backoff_s_max)
 
     async def call(self, call: scheduler.Call) -> None:
         """Send a call on the subscription that is up.
