@@ -1,7 +1,7 @@
 """Breaks a running cluster, one thing after the other, from one seed; and counts what it broke.
 
 Rules: whatever is stopped or cut off is let go again after a while. A majority of the ensemble stays whole, so that the cluster can
-go on; everything else may be down at once.
+go on; everything else may be down at once. Each kind of trouble comes once, in some order, before any comes by its weight.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ class Monkey:
             (2, self._kill_zookeeper_leader),
         ]
         self._acts = [act for weight, act in acts for _ in range(weight)]
+        self._first = [act for _, act in acts]
+        self._dice.shuffle(self._first)
         self._plan()
 
     def rest(self) -> None:
@@ -57,7 +59,8 @@ class Monkey:
 
     def _act(self) -> None:
         if not self._tired:
-            self._dice.choice(self._acts)()
+            act = self._first.pop() if self._first else self._dice.choice(self._acts)
+            act()
             self._plan()
 
     def _count(self, what: str, process: Supervised) -> None:
