@@ -1,6 +1,7 @@
 """Copies what a task writes into its sandbox to a sink, while it runs and to the end.
 
-Rules: nothing is lost: after the task is over the file is read until it has no more. An agent that can't be reached is asked again,
+Rules: nothing is lost: after the task is over the file is read until it has no more. The agent itself is asked, so that many who
+follow don't burden the master; the master instead where the agent can't be reached. Who can't be reached is asked again, in turns,
 and after the task's end for `GIVE_UP_S` more.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from merismos.cli import sandbox
 from merismos.cli.errors import CommandError
@@ -20,23 +21,33 @@ if TYPE_CHECKING:
     from merismos.sdk.address import Address
 
 GIVE_UP_S: Final = 5.0
+CONNECT_S_MAX: Final = 3.0
+DIRECT: Final = "/api/v1"
 _POLL_S_MIN: Final = 0.02
 _POLL_S_MAX: Final = 0.25
 _POLL_GROWTH: Final = 1.5
 
 
+class Source(NamedTuple):
+    """Who answers an agent's operator API, and where."""
+
+    address: Address
+    target: str
+
+
 class Follower:
-    """Follows one file of one sandbox.
+    """Follows one file of one sandbox; `sources` tells anew at each change who may be asked, the preferred one first.
 
     Errors: CommandError out of `run` when the end of the file can't be had.
     """
 
-    def __init__(self, agent: Address, path: str, sink: Callable[[bytes], None]) -> None:
-        self._connection = Connection(agent)
-        self._agent = agent
-        self._path = path
+    def __init__(self, sources: Callable[[], list[Source]], path: str, sink: Callable[[bytes], None]) -> None:
+        self._sources = sources
+        self._turn = 0
+        self._source = sources()[0]
+        self._connection = Connection(self._source.address, connect_s=CONNECT_S_MAX)
+        self._tail = sandbox.Tail(path)
         self._sink = sink
-        self._offset = 0
         self._over = asyncio.Event()
 
     def end(self) -> None:
@@ -55,6 +66,7 @@ class Follower:
                 except (OSError, BrokenAnswerError) as error:
                     copied, over = False, False
                     ended_at = self._patience(ended_at, error)
+                    await self._ask_another()
                 if copied:
                     pause_s = _POLL_S_MIN
                     continue
@@ -67,13 +79,22 @@ class Follower:
 
     async def _copy(self) -> bool:
         headers = {"Content-Type": JSON, "Accept": JSON}
-        call = sandbox.read_call(self._path, self._offset)
-        answer = await self._connection.ask("POST", "/api/v1", body=call, headers=headers)
+        call = sandbox.read_call(self._tail.path, self._tail.offset)
+        answer = await self._connection.ask("POST", self._source.target, body=call, headers=headers)
+        if self._source.target != DIRECT and not sandbox.is_relayed(answer.status, answer.headers):
+            raise ConnectionError(f"the master answered {answer.status} {answer.text()}")
         piece = sandbox.piece_of(answer.status, answer.body)
         if piece.data:
             self._sink(piece.data)
-            self._offset += len(piece.data)
-        return bool(piece.data)
+        return self._tail.take(piece)
+
+    async def _ask_another(self) -> None:
+        """Turn to the next source."""
+        await self._connection.close()
+        sources = self._sources()
+        self._turn += 1
+        self._source = sources[self._turn % len(sources)]
+        self._connection = Connection(self._source.address, connect_s=CONNECT_S_MAX)
 
     def _patience(self, ended_at: float | None, error: Exception) -> float | None:
         """Return since when the task is over and the agent silent; raise when that is too long."""
@@ -82,7 +103,7 @@ class Follower:
         now = time.monotonic()
         if ended_at is not None and now - ended_at > GIVE_UP_S:
             raise CommandError(
-                f"the task is over, but its agent {self._agent} can't be asked for the rest of its output: {error}"
+                f"the task is over, but its agent {self._sources()[0].address} can't be asked for the rest of its output: {error}"
             ) from error
         return now if ended_at is None else ended_at
 

@@ -17,7 +17,7 @@ import msgspec
 
 from merismos.cli import constraints, sandbox
 from merismos.cli.errors import CommandError
-from merismos.cli.follower import Follower
+from merismos.cli.follower import DIRECT, Follower, Source
 from merismos.sdk import address
 from merismos.sdk.connection import Connection
 from merismos.sdk.framework import Framework, FrameworkError
@@ -182,9 +182,15 @@ class Runner:
             path = sandbox.path_of(
                 self._framework.id, executor_id, container.value if container is not None else "", name
             )
-            follower = Follower(self._offer.address, path, lambda data, name=name: self._write(name, data))  # type: ignore[misc]
+            follower = Follower(self._sources, path, lambda data, name=name: self._write(name, data))  # type: ignore[misc]
             self._followers.append(follower)
             self._copying.append(asyncio.create_task(follower.run()))
+
+    def _sources(self) -> list[Source]:
+        """Return who may be asked for the task's output."""
+        assert self._offer is not None, "an update of a task that was never launched"
+        direct = Source(self._offer.address, DIRECT)
+        return [direct, Source(address.parse(self._framework.master), sandbox.target_of(self._offer.agent_id))]
 
     def _write(self, name: str, data: bytes) -> None:
         try:

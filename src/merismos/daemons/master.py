@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 import merismos
+from merismos.adapters.http.agent_proxy import AgentProxy
 from merismos.adapters.http.exchange import Exchange
 from merismos.adapters.http.files import Files
 from merismos.adapters.http.gate import Gate
@@ -107,7 +108,8 @@ class MasterDaemon:
             files.attach("/master/log", log_file)
         operators = OperatorEndpoint(self._gate, self._exchange, reads, files, self._set_logging_level)
         pages = Path(merismos.__file__).parent / "web" / "static"
-        endpoints = MasterEndpoints(self._gate, reads, operators, schedulers, files, pages, system_metrics)
+        self._proxy = AgentProxy(self._gate, self.machine.master.agents)
+        endpoints = MasterEndpoints(self._gate, reads, operators, schedulers, files, pages, system_metrics, self._proxy)
         self._server = HttpServer(application(Router(endpoints.table(), "/master")), schedulers, turn, self._wheel)
         self._performers = self._table()
         self._driver = Driver(timed, self._performers, loop, turn, on_fault=self._fault)
@@ -238,6 +240,7 @@ class MasterDaemon:
         self._links.close()
         self._exchange.close()
         await self._server.close()
+        await self._proxy.close()
         self._wheel.close()
         if self._leading is not None:
             self._leading.cancel()

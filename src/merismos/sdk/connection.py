@@ -54,13 +54,14 @@ class Stream:
 class Connection:
     """A connection to one address, opened when it is first used.
 
-    Units: `timeout_s` bounds the opening, and a whole answer of `ask`.
+    Units: `timeout_s` bounds the opening, and a whole answer of `ask`; `connect_s` the opening more narrowly, where given.
     Errors: OSError (TimeoutError among them) and BrokenAnswerError, from every method.
     """
 
-    def __init__(self, address: Address, *, timeout_s: float = 30.0) -> None:
+    def __init__(self, address: Address, *, timeout_s: float = 30.0, connect_s: float | None = None) -> None:
         self.address = address
         self._timeout_s = timeout_s
+        self._connect_s = connect_s
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._turn = asyncio.Lock()
         self._abandoned = False
@@ -109,7 +110,8 @@ class Connection:
 
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is None:
-            self._streams = await asyncio.open_connection(self.address.host, self.address.port)
+            async with asyncio.timeout(self._connect_s):
+                self._streams = await asyncio.open_connection(self.address.host, self.address.port)
             if self._abandoned:
                 self._drop()
                 raise ConnectionAbortedError(f"the connection to {self.address} was given up while it opened")

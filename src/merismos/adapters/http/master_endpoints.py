@@ -32,6 +32,7 @@ from merismos.protocol.v1 import mesos
 from merismos.shell.quantities import parse_duration_s
 
 if TYPE_CHECKING:
+    from merismos.adapters.http.agent_proxy import AgentProxy
     from merismos.adapters.http.gate import Gate
     from merismos.adapters.http.scheduler import SchedulerEndpoint
 
@@ -55,6 +56,7 @@ class MasterEndpoints:
         files: files_endpoints.Files,
         pages: Path,
         system_metrics: SystemMetrics,
+        proxy: AgentProxy,
     ) -> None:
         self._gate = gate
         self._reads = reads
@@ -63,12 +65,14 @@ class MasterEndpoints:
         self._files = files
         self._pages = pages
         self._system_metrics = system_metrics
+        self._proxy = proxy
 
     def table(self) -> dict[str, Endpoint]:
         """Return every endpoint by its path."""
         found: dict[str, Endpoint] = {path: Endpoint(self._read(path, view)) for path, view in v0.ROUTES.items()}
         found |= {path: Endpoint(self._changed_not, ("POST",)) for path in CHANGES}
         found |= files_endpoints.endpoints(self._files)
+        found |= self._proxy.endpoints()
         found |= {
             "/": Endpoint(self._page, ("GET", "HEAD")),
             "/static": Endpoint(self._static, ("GET", "HEAD")),

@@ -21,28 +21,33 @@ def run(arguments: argparse.Namespace) -> int:
     """Write a task's output."""
     master = find_master(arguments.master)
     task = cluster.find(cluster.tasks(master, completed=True), arguments.task, "task")
-    agent = _agent_of(master, task)
+    reader = _reader_of(master, task)
     name = "stderr" if arguments.stderr else "stdout"
     path = sandbox.path_of(task["framework_id"], task["executor_id"], task["container_id"], name)
-    offset = _copy(agent, path, 0, arguments)
-    if offset is None and task["state"] in TERMINAL:
+    tail = sandbox.Tail(path)
+    _copy(reader, tail, arguments)
+    if not tail.found and task["state"] in TERMINAL:
         raise CommandError(f"{task['id']} has no {name}: it never started, or its sandbox is gone", task["message"])
     if arguments.follow:
-        _follow(master, agent, task, path, offset or 0, arguments)
+        _follow(master, reader, task, tail, arguments)
     return 0
 
 
-def _agent_of(master: Client, task: cluster.Row) -> Client:
+def _reader_of(master: Client, task: cluster.Row) -> sandbox.SandboxReader:
     for agent in cluster.agents(master):
         if agent["id"] == task["agent_id"]:
-            return Client(parse(agent["address"]), kind="agent")
+            return sandbox.SandboxReader(master, agent["id"], Client(parse(agent["address"]), kind="agent"))
     raise CommandError(
         f"the agent of {task['id']} is not registered, so its output can't be read", "See: merismos agents"
     )
 
 
 def _follow(
-    master: Client, agent: Client, task: cluster.Row, path: str, offset: int, arguments: argparse.Namespace
+    master: Client,
+    reader: sandbox.SandboxReader,
+    task: cluster.Row,
+    tail: sandbox.Tail,
+    arguments: argparse.Namespace,
 ) -> None:
     over = task["state"] in TERMINAL
     looked_at = time.monotonic()
@@ -51,7 +56,7 @@ def _follow(
         if time.monotonic() - looked_at >= STATE_POLL_S:
             over = _is_over(master, task)
             looked_at = time.monotonic()
-        offset = _copy(agent, path, offset, arguments) or offset
+        _copy(reader, tail, arguments)
 
 
 def _is_over(master: Client, task: cluster.Row) -> bool:
@@ -60,17 +65,17 @@ def _is_over(master: Client, task: cluster.Row) -> bool:
     return not states or states[-1] in TERMINAL
 
 
-def _copy(agent: Client, path: str, offset: int, arguments: argparse.Namespace) -> int | None:
-    """Write what there is from `offset` on; return where it ends, None where there is no file."""
-    while True:
-        piece = sandbox.read(agent, path, offset)
-        if piece.size is None:
-            return None
+def _copy(reader: sandbox.SandboxReader, tail: sandbox.Tail, arguments: argparse.Namespace) -> None:
+    """Write what there is by now and wasn't written yet."""
+    more = True
+    while more:
+        offset = tail.offset
+        piece = reader.read(tail.path, offset)
+        more = tail.take(piece)
         if not piece.data:
-            return offset
-        offset += len(piece.data)
+            continue
         if arguments.output == "json":
-            output.show_json({"offset": offset - len(piece.data), "data": base64.b64encode(piece.data).decode()})
+            output.show_json({"offset": offset, "data": base64.b64encode(piece.data).decode()})
         else:
             sys.stdout.buffer.write(piece.data)
         sys.stdout.flush()
