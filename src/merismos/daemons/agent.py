@@ -28,7 +28,8 @@ from merismos.containers.sandbox import Sandboxes
 from merismos.core.agent import effects, events
 from merismos.core.agent.machine import AgentMachine
 from merismos.core.agent.state import AgentSettings
-from merismos.core.kernel import Effect, Event
+from merismos.core.kernel import Effect, Event, Machine
+from merismos.core.recording import made_agent
 from merismos.daemons import process
 from merismos.daemons.agent_link import AgentLinks
 from merismos.daemons.agent_settings import EFFECTIVE, build_settings, parse_work_dir
@@ -38,6 +39,7 @@ from merismos.shell import flag_tables
 from merismos.shell.driver import Driver, Performer
 from merismos.shell.flags import FlagError, Flags, parse, usage
 from merismos.shell.logging import configure
+from merismos.shell.recording import RecordingMachine, open_record
 from merismos.shell.turn import Turn
 
 _LEVELS = {"info": INFO, "notice": INFO, "warning": WARNING, "err": ERROR}
@@ -84,7 +86,11 @@ class AgentProcess:
         self.prober = Prober(self.post)
         self.tokens = find_tokens(flags)
         self.executors = ExecutorEndpoint(self.post, self.tokens)
-        self.driver = Driver(self.machine, self._performers(), loop, turn, on_fault=self._on_fault)
+        self.record = open_record(flags, turn)
+        core: Machine = self.machine
+        if self.record is not None:
+            core = RecordingMachine(core, self.record, made_agent(settings, merismos.__version__))
+        self.driver = Driver(core, self._performers(), loop, turn, on_fault=self._on_fault)
         self.http = AgentHttp(self.machine.state, flags.printed(), self.executors)
 
     def post(self, event: Event) -> None:
@@ -142,6 +148,8 @@ class AgentProcess:
             await self.prober.close()
             await self.http.close()
             self.driver.close()
+            if self.record is not None:
+                self.record.close()
             await self.checkpoints.close()
 
     async def _recover(self) -> None:

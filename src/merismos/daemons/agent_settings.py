@@ -52,6 +52,8 @@ EFFECTIVE = frozenset(
         "port_file",
         "quiet",
         "reconfiguration_policy",
+        "record",
+        "record_size",
         "recover",
         "recovery_timeout",
         "registration_backoff_factor",

@@ -37,6 +37,7 @@ from merismos.core.master.machine import MasterMachine
 from merismos.core.master.recovery import window_s
 from merismos.core.master.views.v0 import Reads
 from merismos.core.master.views.values import master_info_of
+from merismos.core.recording import made_master
 from merismos.daemons import process
 from merismos.daemons.coordination import Coordination, coordination_of, warnings_of
 from merismos.daemons.master_flags import EFFECTIVE, config_of
@@ -51,6 +52,7 @@ from merismos.shell.flag_tables import MASTER
 from merismos.shell.flags import FlagError, Flags, parse, usage
 from merismos.shell.lease import LAPSED, LeasedMachine
 from merismos.shell.metrics_system import system_metrics
+from merismos.shell.recording import RecordingMachine, open_record
 from merismos.shell.timings import TimedMachine, Timings
 from merismos.shell.turn import Turn
 from merismos.shell.wheel import Wheel
@@ -88,8 +90,13 @@ class MasterDaemon:
         self._leading: asyncio.Task[None] | None = None
         self._suspension = ""
         self._stopped: asyncio.Future[int] = loop.create_future()
-        self.machine = MasterMachine(config_of(flags))
+        config = config_of(flags)
+        self.machine = MasterMachine(config)
         turn = Turn(loop)
+        self._record = open_record(flags, turn)
+        core: Machine = self.machine
+        if self._record is not None:
+            core = RecordingMachine(core, self._record, made_master(config, merismos.__version__))
         self._wheel = Wheel(loop)
         self._gate = Gate()
         self._exchange = Exchange()
@@ -100,7 +107,7 @@ class MasterDaemon:
         self._stores = Timings("registrar/state_store_ms")
         allocations = Timings("allocator/mesos/allocation_run_ms")
         reads.timings = lambda: {**allocations.metrics(), **self._stores.metrics()}
-        timed: Machine = TimedMachine(self.machine, lambda: self.machine.master.allocator.runs, allocations)
+        timed: Machine = TimedMachine(core, lambda: self.machine.master.allocator.runs, allocations)
         if self._contender is not None:
             timed = LeasedMachine(timed, self._contender.may_decide, lambda: self._suspend(LAPSED))
         files = Files()
@@ -237,6 +244,8 @@ class MasterDaemon:
         if self._clock_timer is not None:
             self._clock_timer.cancel()
         self._driver.close()
+        if self._record is not None:
+            self._record.close()
         self._links.close()
         self._exchange.close()
         await self._server.close()

@@ -45,6 +45,8 @@ EFFECTIVE: Final = frozenset(
         "port_file",
         "quiet",
         "quorum",
+        "record",
+        "record_size",
         "registry",
         "recovery_agent_removal_limit",
         "registry_fetch_timeout",

@@ -19,6 +19,7 @@ from merismos.protocol.v1.message import Message
 
 _T = TypeVar("_T")
 _NO_RESOURCES = msgspec.Raw(b"[]")
+_LEFT_OUT = msgspec.Raw(b"1")  # a number in JSON and in msgpack
 
 
 class Thin(msgspec.Struct, kw_only=True, gc=False, omit_defaults=True):
@@ -189,18 +190,56 @@ def decode_resources(data: bytes | msgspec.Raw) -> list[mesos.Resource]:
     return json.decode(mesos.TaskInfo, body).resources
 
 
+def without_tasks(call: ThinCall) -> tuple[ThinCall, list[list[bytes]]]:
+    """Return a call that holds no JSON, so that any codec can write it, and the JSON that it held, for `with_tasks`."""
+    if call.accept is None:
+        return call, []
+    left_out: list[list[bytes]] = []
+    operations = []
+    for operation in call.accept.operations:
+        launch, group = operation.launch, operation.launch_group
+        if launch is not None:
+            left_out.append([bytes(one) for one in launch.task_infos])
+            launch = ThinLaunch()
+        if group is not None:
+            left_out.append([bytes(group.executor), *(bytes(one) for one in group.task_group.tasks)])
+            group = ThinLaunchGroup(executor=_LEFT_OUT, task_group=ThinTaskGroupInfo())
+        operations.append(msgspec.structs.replace(operation, launch=launch, launch_group=group))
+    accept = msgspec.structs.replace(call.accept, operations=operations)
+    return msgspec.structs.replace(call, accept=accept), left_out
+
+
+def with_tasks(call: ThinCall, left_out: list[list[bytes]]) -> ThinCall:
+    """Put back into a call what `without_tasks` left out of it, and return it."""
+    if call.accept is not None:
+        parts = iter(left_out)
+        for operation in call.accept.operations:
+            if operation.launch is not None:
+                operation.launch.task_infos = [msgspec.Raw(one) for one in next(parts)]
+            if (group := operation.launch_group) is not None:
+                executor, *tasks = next(parts)
+                group.executor = msgspec.Raw(executor)
+                group.task_group.tasks = [msgspec.Raw(one) for one in tasks]
+        _add_views(call.accept)
+    return call
+
+
 def _decode_call(data: bytes) -> ThinCall:
     if not data.isascii():
         data.decode()  # what is skipped is not checked for being UTF-8 otherwise
     call = _CALL.decode(data)
     if call.accept is not None:
-        for operation in call.accept.operations:
-            if (launch := operation.launch) is not None:
-                launch.tasks = _views(launch.task_infos)
-            if (group := operation.launch_group) is not None:
-                group.executor_view = _EXECUTOR.decode(group.executor)
-                group.task_group.views = _views(group.task_group.tasks)
+        _add_views(call.accept)
     return call
+
+
+def _add_views(accept: ThinAccept) -> None:
+    for operation in accept.operations:
+        if (launch := operation.launch) is not None:
+            launch.tasks = _views(launch.task_infos)
+        if (group := operation.launch_group) is not None:
+            group.executor_view = _EXECUTOR.decode(group.executor)
+            group.task_group.views = _views(group.task_group.tasks)
 
 
 def _views(task_infos: list[msgspec.Raw]) -> list[ThinTaskInfo]:

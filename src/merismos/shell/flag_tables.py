@@ -55,6 +55,8 @@ modules_dir | path | - | Directory with descriptions of modules to load.
 port | whole | - | Port to listen on.
 port_file | path | - | File to write the port into once it is open (ours; for --port=0).
 quiet | on | false | Log nothing to standard error.
+record | path | - | File to record every event in, with all that it holds, secrets too, for merismos-sim replay (ours).
+record_size | bytes | 1GB | Size at which a recording stops (ours).
 version | on | false | Print the version and exit.
 zk_session_timeout | time | 10secs | Time after which ZooKeeper gives a session up.
 """)

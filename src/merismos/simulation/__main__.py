@@ -1,4 +1,7 @@
-"""Run seeds: print the hash of each transcript, or what went wrong and the one command that shows it again."""
+"""Run seeds: print the hash of each transcript, or what went wrong and the one command that shows it again.
+
+`merismos-sim replay FILE` replays what a real master or agent recorded instead.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from contextlib import ExitStack
 from itertools import zip_longest
 from typing import IO
 
+from merismos.simulation import replay
 from merismos.simulation.checkers import Violation
 from merismos.simulation.marks import NAMES, Marks
 from merismos.simulation.world import Settings, World
@@ -40,6 +44,8 @@ def parser_of() -> argparse.ArgumentParser:
 def main(arguments: list[str] | None = None) -> int:
     """Run the seeds that the arguments name; return 1 at the first that fails."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["replay"]:
+        return replay.main(arguments[1:])
     given = parser_of().parse_args(arguments)
     if given.twice:
         return _twice([one for one in arguments if one != "--twice"])

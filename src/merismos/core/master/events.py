@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from merismos.core.kernel import Event
-from merismos.protocol.link import Message as LinkMessage
+from merismos.protocol.link import AnyMessage
 from merismos.protocol.thin import ThinCall
 from merismos.protocol.v1 import master as operator
 from merismos.protocol.v1 import scheduler
@@ -88,7 +88,7 @@ class LinkReceived(Event):
     """One message came over a link."""
 
     link: int
-    message: LinkMessage
+    message: AnyMessage
 
 
 class LinkClosed(Event):
