@@ -10,6 +10,7 @@ Whatever class the tables of handlers name is an event of its role; nothing else
 from __future__ import annotations
 
 import functools
+import re
 import struct
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -40,6 +41,7 @@ EVENTS: Final[dict[str, dict[str, type[Event]]]] = {
 }
 LENGTH: Final = struct.Struct(">I")
 _DIGEST_BYTES = 8
+_ADDRESS = re.compile(r"\b0x[0-9a-f]+")
 
 
 class Record(msgspec.Struct, array_like=True, tag=True, gc=False):
@@ -196,6 +198,11 @@ def marks_of(effects: Sequence[Effect]) -> list[tuple[str, bytes]]:
         (effect.__class__.__name__, blake2b(_pack(as_seen(effect))[0], digest_size=_DIGEST_BYTES).digest())
         for effect in effects
     ]
+
+
+def fault_of(error: Exception) -> str:
+    """Return what an exception says, without the addresses of objects, which are others each time."""
+    return _ADDRESS.sub("0x", repr(error))
 
 
 def as_seen(effect: Effect) -> object:

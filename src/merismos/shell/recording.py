@@ -134,7 +134,7 @@ class RecordingMachine:
         try:
             effects = self._handle(event, now)
         except Exception as error:
-            file.add(recording.Handled(now, kind, body, is_json, fault=repr(error)))
+            file.add(recording.Handled(now, kind, body, is_json, fault=recording.fault_of(error)))
             raise
         try:
             file.add(recording.Handled(now, kind, body, is_json, recording.marks_of(effects)))

@@ -90,7 +90,7 @@ def _handle(machine: Machine, number: int, record: Handled, event: Event) -> Rep
     try:
         effects = list(machine.handle(event, record.at))
     except Exception as error:  # noqa: BLE001 - a bug is part of a recording
-        return Replayed(number, record, event, [], repr(error))
+        return Replayed(number, record, event, [], recording.fault_of(error))
     machine.next_deadline()  # the driver asks too, and a machine may tidy up when it is asked
     return Replayed(number, record, event, effects, "")
 
