@@ -112,8 +112,16 @@ class Scheduler:
 
     def send(self, body: Json) -> tuple[int, bytes]:
         """Send a call as it is, with the stream's id; return the answer."""
+        self.begin(body)
+        return self.answer()
+
+    def begin(self, body: Json) -> None:
+        """Send a call, and don't wait for its answer; a stopped master's machine takes it for later."""
         headers = {"Content-Type": "application/json", "Mesos-Stream-Id": self.stream_id}
         self._calls.request("POST", PATH, json.dumps(body).encode(), headers)
+
+    def answer(self) -> tuple[int, bytes]:
+        """Wait for the answer to the call that was begun."""
         answer = self._calls.getresponse()
         return answer.status, answer.read()
 

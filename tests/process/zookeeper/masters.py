@@ -59,6 +59,12 @@ class Standing(Daemon):
         return sorted(one["id"] for one in json.loads(body)["slaves"] if one["active"]) if status == 200 else []
 
 
+class Following(Daemon):
+    """An agent that finds its master in ZooKeeper; its tasks end with it."""
+
+    ends_by = signal.SIGUSR1
+
+
 def until(true: Callable[[], bool], what: str, said: Callable[[], str]) -> None:
     """Wait until it is so, giving the machine to the processes in between."""
     deadline = time.monotonic() + WAIT_S_MAX
@@ -75,15 +81,15 @@ class Masters:
         self.flags = flags
         self.url = zookeeper.url(f"/test/{uuid.uuid4().hex}")
         self.masters: list[Standing] = []
-        self.agents: list[Daemon] = []
+        self.agents: list[Following] = []
 
     def start_master(self, *flags: str) -> Standing:
         master = Standing(self.folder / f"master{len(self.masters)}", self.url, *self.flags, *flags)
         self.masters.append(master)
         return master
 
-    def start_agent(self, *flags: str) -> Daemon:
-        agent = Daemon(
+    def start_agent(self, *flags: str) -> Following:
+        agent = Following(
             "agent",
             self.folder / f"agent{len(self.agents)}",
             [f"--master={self.url}", RESOURCES, ATTRIBUTES, "--registration_backoff_factor=20ms",
@@ -104,6 +110,11 @@ class Masters:
     def until(self, true: Callable[[], bool], what: str) -> None:
         """Wait until it is so."""
         until(true, what, self.said)
+
+    def pid_in(self, path: Path) -> int:
+        """Wait until a task has written its process id there; return it."""
+        self.until(lambda: path.exists() and path.read_text(encoding="ascii").endswith("\n"), f"{path} is written")
+        return int(path.read_text(encoding="ascii"))
 
     def leader(self) -> Standing:
         """Wait for the one master that leads, and return it."""
