@@ -31,6 +31,7 @@ from merismos.core.agent.state import AgentSettings
 from merismos.core.kernel import Effect, Event, Machine
 from merismos.core.recording import made_agent
 from merismos.daemons import process
+from merismos.daemons.agent_images import images_of
 from merismos.daemons.agent_link import AgentLinks
 from merismos.daemons.agent_settings import EFFECTIVE, build_settings, parse_work_dir
 from merismos.daemons.coordination import check_detection, detector_of
@@ -91,7 +92,8 @@ class AgentProcess:
         if self.record is not None:
             core = RecordingMachine(core, self.record, made_agent(settings, merismos.__version__))
         self.driver = Driver(core, self._performers(), loop, turn, on_fault=self._on_fault)
-        self.http = AgentHttp(self.machine.state, flags.printed(), self.executors)
+        self.images = images_of(flags, settings.work_dir)
+        self.http = AgentHttp(self.machine.state, flags.printed(), self.executors, self.images)
 
     def post(self, event: Event) -> None:
         """Let the core handle an event."""
@@ -129,6 +131,8 @@ class AgentProcess:
         loop = asyncio.get_running_loop()
         watches = []
         try:
+            if self.images is not None:
+                await self.images.open()
             await self._recover()
             if not self.ended.done():
                 await self.http.start(listener)
@@ -146,6 +150,8 @@ class AgentProcess:
             await self.containers.close(end=not self.keeps_tasks)
             await self.fetcher.close()
             await self.prober.close()
+            if self.images is not None:
+                await self.images.close()
             await self.http.close()
             self.driver.close()
             if self.record is not None:

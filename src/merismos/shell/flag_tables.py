@@ -165,7 +165,7 @@ docker_config | text | - | Docker's configuration, as JSON.
 docker_ignore_runtime | on | false | Ignore the runtime configuration of docker images.
 docker_kill_orphans | on | true | Kill docker containers that no executor knows.
 docker_mesos_image | text | - | Image to run executors of docker containers in.
-docker_registry | text | https://registry-1.docker.io | Where docker images are pulled from.
+docker_registry | path | https://registry-1.docker.io | Where docker images are pulled from.
 docker_remove_delay | time | 6hrs | Time after which an ended docker container is removed.
 docker_socket | path | /var/run/docker.sock | Socket of the docker daemon.
 docker_stop_timeout | time | 0ns | Time for a docker container to stop by itself.

@@ -20,6 +20,7 @@ from merismos.shell.quantities import format_bytes, format_duration, parse_bytes
 Value = str | bool | int | float
 ENVIRONMENT_PREFIXES = ("MESOS_", "MERISMOS_")
 _FILE = "file://"
+_SECRET = frozenset({"docker_config"})
 _PASSWORD = re.compile(r"^([a-z]+://[^:@/]*:)[^@/]*@")  # nobody but the process itself needs it
 
 
@@ -94,7 +95,10 @@ class Flags:
 
     def printed(self) -> dict[str, str]:
         """Return every flag that has a value as `/flags` prints it."""
-        return {name: _print(self._table[name].kind, value) for name, value in sorted(self._values.items())}
+        return {
+            name: "****" if name in _SECRET else _print(self._table[name].kind, value)
+            for name, value in sorted(self._values.items())
+        }
 
 
 def parse(

@@ -26,7 +26,7 @@ def with_agent(scenario: Callable[[Connect], Awaitable[None]], limits: Limits = 
         rig = Rig.registered()
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        http = AgentHttp(rig.state, {}, ExecutorEndpoint(rig.handle), limits)
+        http = AgentHttp(rig.state, {}, ExecutorEndpoint(rig.handle), limits=limits)
         await http.start(listener)
 
         writers: list[asyncio.StreamWriter] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,9 +13,10 @@ import aiohttp
 import pytest
 
 from merismos.adapters.agent_http.executor import ExecutorEndpoint
-from merismos.adapters.agent_http.server import AgentHttp
+from merismos.adapters.agent_http.server import AgentHttp, Pruner
 from merismos.protocol import protobuf
 from merismos.protocol.v1 import agent as operator
+from merismos.protocol.v1 import mesos
 from unit.agent.rig import FRAMEWORK, Rig, framework_info, task
 
 
@@ -32,10 +33,10 @@ class Answer(NamedTuple):
 Ask = Callable[..., Awaitable[Answer]]
 
 
-def with_agent(scenario: Callable[[Ask], Awaitable[None]], rig: Rig) -> None:
+def with_agent(scenario: Callable[[Ask], Awaitable[None]], rig: Rig, images: Pruner | None = None) -> None:
     async def run() -> None:
         listener = socket.create_server(("127.0.0.1", 0))
-        http = AgentHttp(rig.state, {"work_dir": "/w", "ip": "10.0.0.1"}, ExecutorEndpoint(rig.handle))
+        http = AgentHttp(rig.state, {"work_dir": "/w", "ip": "10.0.0.1"}, ExecutorEndpoint(rig.handle), images)
         await http.start(listener)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
@@ -147,7 +148,7 @@ def test_calls_are_refused_for_their_media_types_and_forms() -> None:
         assert (
             await ask("/api/v1", b"{}", **JSON)
         ).body == b"Failed to validate agent::Call: Expecting 'type' to be present"
-        assert (await ask("/api/v1", b'{"type":"PRUNE_IMAGES"}', **JSON)).status == 501
+        assert (await ask("/api/v1", b'{"type":"LAUNCH_CONTAINER"}', **JSON)).status == 501
         assert (await ask("/slave(1)/api/v1/anything", body, **JSON)).status == 200
 
     with_agent(scenario, Rig.registered())
@@ -303,3 +304,39 @@ def test_containers_are_described_as_recorded_ones(recordings: Path) -> None:
         assert keys(ours["status"]) == keys(theirs["status"])
 
     with_agent(scenario, lively())
+
+
+class FakeImages:
+    """Says what it was asked to spare; the disk may say no."""
+
+    def __init__(self, error: OSError | None = None) -> None:
+        self.spared: list[list[str]] = []
+        self._error = error
+
+    async def prune(self, excluded: Iterable[mesos.Image]) -> None:
+        if self._error is not None:
+            raise self._error
+        self.spared.append([image.docker.name for image in excluded if image.docker is not None])
+
+
+def test_an_operator_prunes_images_and_gets_an_empty_answer() -> None:
+    images = FakeImages()
+    spared = {"excluded_images": [{"type": "DOCKER", "docker": {"name": "alpine:3"}}]}
+
+    async def scenario(ask: Ask) -> None:
+        for fields in ({"prune_images": spared}, {}):
+            body = json.dumps({"type": "PRUNE_IMAGES", **fields}).encode()
+            answer = await ask("/api/v1", body, **JSON)
+            assert (answer.status, answer.body) == (200, b"")
+
+    with_agent(scenario, lively(), images)
+    with_agent(scenario, lively())
+    assert images.spared == [["alpine:3"], []]
+
+
+def test_images_that_cannot_be_pruned_are_an_error_of_the_agent() -> None:
+    async def scenario(ask: Ask) -> None:
+        answer = await ask("/api/v1", b'{"type": "PRUNE_IMAGES"}', **JSON)
+        assert (answer.status, answer.body) == (500, b"Failed to prune images: the disk is gone")
+
+    with_agent(scenario, lively(), FakeImages(OSError("the disk is gone")))

@@ -1,6 +1,6 @@
 """The agent's operator API: a call in, an answer out, in JSON or protobuf.
 
-Rules: what changes something on an agent (nested and standalone containers, resource providers, images) is not there yet and
+Rules: what changes something on an agent (nested and standalone containers, resource providers) is not there yet and
 says so with 501.
 """
 

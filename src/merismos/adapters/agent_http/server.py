@@ -11,8 +11,9 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from http import HTTPStatus
+from typing import Protocol
 
 import msgspec
 from aiohttp import hdrs, web
@@ -44,6 +45,7 @@ from merismos.core.agent.views import metrics, v0
 from merismos.protocol import json, protobuf
 from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import agent as operator
+from merismos.protocol.v1 import mesos
 from merismos.shell.metrics_system import system_metrics
 
 PREFIX = "/slave(1)"
@@ -54,17 +56,34 @@ _MAY_BE_EMPTY = frozenset({HTTPStatus.OK, HTTPStatus.ACCEPTED})
 _ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
 
 
+class Pruner(Protocol):
+    """Who removes images."""
+
+    async def prune(self, excluded: Iterable[mesos.Image]) -> None:
+        """Remove the images that no container stands on and that aren't named.
+
+        Errors: OSError.
+        """
+        ...
+
+
 class AgentHttp:
     """Serves one agent's state."""
 
     def __init__(
-        self, agent: Agent, flags: dict[str, str], executors: ExecutorEndpoint, limits: Limits | None = None
+        self,
+        agent: Agent,
+        flags: dict[str, str],
+        executors: ExecutorEndpoint,
+        images: Pruner | None = None,
+        limits: Limits | None = None,
     ) -> None:
         self._agent = agent
         self._executors = executors
         self._flags = flags
         self._files = SandboxFiles(agent)
         self._operator = OperatorReads(agent, self._files, flags)
+        self._images = images
         self._limits = limits or Limits(first_s=HEAD_S_MAX)
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
@@ -156,13 +175,24 @@ class AgentHttp:
         body = await body_of(request)
         try:
             codec = json.decode if media is Media.JSON else protobuf.decode
-            answer = self._operator.answer(codec(operator.Call, body))
+            call = codec(operator.Call, body)
+            if call.type is operator.Call_Type.PRUNE_IMAGES:
+                return await self._prune(call)
+            answer = self._operator.answer(call)
         except DecodeError as error:
             return _text(400, str(error))
         except CallRefused as refused:
             return _text(refused.status, refused.text)
         encoded = json.encode(answer) if wanted is Media.JSON else protobuf.encode(answer)
         return web.Response(body=encoded, headers={hdrs.CONTENT_TYPE: wanted.value, **_ANY_ORIGIN})
+
+    async def _prune(self, call: operator.Call) -> web.Response:
+        if self._images is not None:
+            try:
+                await self._images.prune(call.prune_images.excluded_images if call.prune_images is not None else ())
+            except OSError as error:
+                return _text(500, f"Failed to prune images: {error}")
+        return web.Response()
 
     def _browse(self, request: web.Request) -> object:
         return [

@@ -102,7 +102,7 @@ def test_logins_are_found_by_host_however_the_key_is_written() -> None:
                     "empty.example": {},
                 }
             }
-        )  # fmt: skip
+        )
     )
     assert login_for(logins, HUB) == Login("me", "pass:word")
     assert login_for(logins, "quay.io") == Login("you", "secret")

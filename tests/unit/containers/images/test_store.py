@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -124,4 +123,4 @@ def test_an_index_that_is_damaged_is_as_none(tmp_path: Path) -> None:
     put(store, "a:1", 1)
     (tmp_path / "store/images.json").write_text("{")
     assert store.find("a:1") is None
-    assert os.listdir(tmp_path / "store/layers")
+    assert layers_in(tmp_path) == [1]
