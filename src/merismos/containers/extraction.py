@@ -52,29 +52,33 @@ def is_archive(name: str) -> bool:
     return name.endswith((*TAR_SUFFIXES, ".gz", ".zip"))
 
 
-def extract(archive: Path, directory: Path, cancelled: Callable[[], bool]) -> None:
-    """Unpack `archive` into `directory`.
+def extract(archive: Path, directory: Path, cancelled: Callable[[], bool], *, name: str = "") -> None:
+    """Unpack `archive`, which is called `name` where that isn't its file's own, into `directory`.
 
     Errors: ExtractionError.
     """
-    budget = Budget(archive, cancelled)
+    name = name or archive.name
+    budget = Budget(archive, cancelled, name)
     try:
-        if archive.name.endswith(TAR_SUFFIXES):
+        if name.endswith(TAR_SUFFIXES):
             _extract_tar(archive, directory, budget)
-        elif archive.name.endswith(".zip"):
+        elif name.endswith(".zip"):
             _extract_zip(archive, directory, budget)
         else:
-            with gzip.open(archive, "rb") as source, (directory / archive.name[: -len(".gz")]).open("wb") as target:
+            plain = directory / name[: -len(".gz")]
+            if plain.is_symlink():
+                plain.unlink()
+            with gzip.open(archive, "rb") as source, plain.open("wb") as target:
                 budget.copy(source, target)  # type: ignore[arg-type]
     except _BROKEN as error:
-        raise ExtractionError(f"cannot extract '{archive.name}': {error}") from error
+        raise ExtractionError(f"cannot extract '{name}': {error}") from error
 
 
 class Budget:
     """How much an archive may still grow."""
 
-    def __init__(self, archive: Path, cancelled: Callable[[], bool]) -> None:
-        self._name = archive.name
+    def __init__(self, archive: Path, cancelled: Callable[[], bool], name: str = "") -> None:
+        self._name = name or archive.name
         self._cancelled = cancelled
         self.bytes_max = max(BYTES_FREE, RATIO_MAX * archive.stat().st_size)
         self._bytes_left = self.bytes_max
@@ -164,7 +168,7 @@ def _extract_zip(archive: Path, directory: Path, budget: Budget) -> None:
             target = Path(root, *path.parts)
             inside = os.path.realpath(target).startswith(root + os.sep)
             if path.is_absolute() or ".." in path.parts or not inside:
-                raise ExtractionError(f"'{archive.name}' holds '{entry.filename}', which lies outside of the sandbox")
+                raise ExtractionError(f"the archive holds '{entry.filename}', which lies outside of the sandbox")
             if entry.is_dir():
                 target.mkdir(parents=True, exist_ok=True)
                 continue

@@ -1,34 +1,32 @@
 """Brings a task's URIs into its sandbox before it starts.
 
-Rules: `file://`, plain absolute paths, `http://` and `https://`; one after the other, as given. A file named by `output_file`
-or by the last part of the URI; never outside of the sandbox. `executable` sets the bit and unpacks nothing; `extract`
-unpacks what is named like an archive and leaves it there. A transfer in which nothing arrives for the stall timeout fails.
-A local file is read with the rights of the task's user. Copies and archives run in threads, downloads in the loop.
+Rules: one after the other, as given. A file named by `output_file` or by the last part of the URI; never outside of the sandbox, and
+there under its name only once it is whole. `executable` sets the bit and unpacks nothing; `extract` unpacks what is named like an
+archive and leaves it there. With `cache` a file comes through the cache, and an archive is unpacked from there; where the cache has
+no room, it is fetched as if there were none. Copies and archives run in threads, downloads in the loop.
 Every failure is one sentence, in the task's status and in its stderr.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
 import shutil
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote
 
-import aiohttp
+import structlog
 
 from merismos.containers.extraction import chown_tree, extract, is_archive
+from merismos.containers.fetcher_cache import FetcherCache, NoRoom
 from merismos.containers.sandbox import find_user
+from merismos.containers.transfers import BROKEN, Room, TransferError, Transfers
 from merismos.core.agent import effects, events
 from merismos.core.kernel import Event
 from merismos.protocol.v1 import mesos
 
-_PIECE_BYTES = 1 << 20
-_THREADS = 4
-_HTTP_OK = 200
+_PART = ".fetching-"
 
 
 class FetchError(Exception):
@@ -38,13 +36,12 @@ class FetchError(Exception):
 class Fetcher:
     """Fetches for containers, each in a task of the loop that can be stopped."""
 
-    def __init__(self, post: Callable[[Event], None], *, stall_timeout_s: float, frameworks_home: str = "") -> None:
+    def __init__(self, post: Callable[[Event], None], transfers: Transfers, cache: FetcherCache | None = None) -> None:
         self._post = post
-        self._stall_timeout_s = stall_timeout_s
-        self._frameworks_home = frameworks_home
+        self._transfers = transfers
+        self._cache = cache
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="fetcher")
-        self._session: aiohttp.ClientSession | None = None
+        self._numbers = itertools.count()
 
     def fetch(self, effect: effects.FetchUris) -> None:
         """Start fetching; `UrisFetched` or `FetchFailed` follows."""
@@ -64,9 +61,17 @@ class Fetcher:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        if self._session is not None:
-            await self._session.close()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self._cache is not None:
+            await self._cache.close()
+        await self._transfers.close()
+
+    def metrics(self) -> dict[str, float]:
+        """Return how big the cache may be, and is."""
+        cache = self._cache
+        return {
+            "containerizer/fetcher/cache_size_total_bytes": float(cache.bytes_max if cache else 0),
+            "containerizer/fetcher/cache_size_used_bytes": float(cache.bytes_used if cache else 0),
+        }
 
     async def _run(self, effect: effects.FetchUris) -> None:
         event: Event
@@ -85,50 +90,55 @@ class Fetcher:
     async def _fetch_uri(self, uri: mesos.CommandInfo_URI, sandbox: Path, user: str | None) -> None:
         target = target_of(uri, sandbox)
         target.parent.mkdir(parents=True, exist_ok=True)
+        unpacks = uri.extract and not uri.executable and is_archive(target.name)
         try:
-            if uri.value.startswith(("http://", "https://")):
-                await self._download(uri.value, target)
-            else:
-                await self._copy(local_path(uri.value, self._frameworks_home), target, user)
-        except (OSError, aiohttp.ClientError, TimeoutError) as error:
-            text = str(error) or f"nothing arrived for {self._stall_timeout_s:g} s"
+            if not (uri.cache and await self._through_cache(uri.value, target, user, unpacks=unpacks)):
+                await self._put(target, lambda part: self._transfers.bring(uri.value, part, user, _any_size))
+                if unpacks:
+                    await self._transfers.in_thread(lambda stopped: extract(target, target.parent, stopped))
+        except (*BROKEN, TransferError) as error:
+            text = str(error) or f"nothing arrived for {self._transfers.stall_timeout_s:g} s"
             raise FetchError(f"Failed to fetch '{uri.value}': {text}") from error
         if uri.executable:
             target.chmod(target.stat().st_mode | 0o111)
-        elif uri.extract and is_archive(target.name):
-            await self._in_thread(lambda stopped: extract(target, target.parent, stopped))
         if user is not None and os.geteuid() == 0:
             entry = find_user(user)
-            await self._in_thread(lambda _: chown_tree(sandbox, entry.pw_uid, entry.pw_gid))
+            await self._transfers.in_thread(lambda _: chown_tree(sandbox, entry.pw_uid, entry.pw_gid))
 
-    async def _download(self, url: str, target: Path) -> None:
-        if self._session is None:
-            limit = aiohttp.ClientTimeout(
-                total=None, sock_connect=self._stall_timeout_s, sock_read=self._stall_timeout_s
-            )
-            self._session = aiohttp.ClientSession(timeout=limit, trust_env=True, auto_decompress=False)
-        async with self._session.get(url, headers={"Accept-Encoding": "identity"}) as answer:
-            if answer.status != _HTTP_OK:
-                raise FetchError(
-                    f"Failed to fetch '{url}': Error downloading resource, received HTTP return code {answer.status}"
-                )
-            with target.open("wb") as file:
-                async for piece in answer.content.iter_chunked(_PIECE_BYTES):
-                    file.write(piece)
+    async def _through_cache(self, value: str, target: Path, user: str | None, *, unpacks: bool) -> bool:
+        """Take a URI from the cache; False where the cache can't have it."""
+        if self._cache is None:
+            return False
 
-    async def _copy(self, source: Path, target: Path, user: str | None) -> None:
-        if user is not None and os.geteuid() == 0 and find_user(user).pw_uid != 0:
-            await copy_as(user, source, target)
-        else:
-            await self._in_thread(lambda _: shutil.copyfile(source, target))
-            shutil.copymode(source, target)
+        def bring(part: Path, room: Room) -> Awaitable[None]:
+            return self._transfers.bring(value, part, user, room)
 
-    async def _in_thread(self, work: Callable[[Callable[[], bool]], object]) -> None:
-        stopped = threading.Event()
         try:
-            await asyncio.get_running_loop().run_in_executor(self._threads, work, stopped.is_set)
+            async with self._cache.lease(user, value, bring) as kept:
+                if unpacks:
+                    await self._transfers.in_thread(
+                        lambda stopped: extract(kept, target.parent, stopped, name=target.name)
+                    )
+                else:
+                    await self._put(target, lambda part: self._transfers.in_thread(lambda _: shutil.copy(kept, part)))
+        except NoRoom as full:
+            structlog.get_logger().info("fetched without the cache", uri=value, why=str(full))
+            return False
+        return True
+
+    async def _put(self, target: Path, write: Callable[[Path], Awaitable[object]]) -> None:
+        """Have a file written beside its place, and put there when it is whole."""
+        part = target.with_name(f"{_PART}{next(self._numbers)}")
+        part.unlink(missing_ok=True)
+        try:
+            await write(part)
+            part.replace(target)
         finally:
-            stopped.set()
+            part.unlink(missing_ok=True)
+
+
+def _any_size(_size: int) -> None:
+    return
 
 
 def target_of(uri: mesos.CommandInfo_URI, sandbox: Path) -> Path:
@@ -160,51 +170,6 @@ def basename_of(value: str) -> str:
     if not name or (separator and "/" not in path):
         raise FetchError(f"Failed to fetch '{value}': the URI names no file")
     return name
-
-
-def local_path(value: str, frameworks_home: str) -> Path:
-    """Return the local file that a URI means.
-
-    Errors: FetchError for another scheme, or a relative path without a home.
-    """
-    scheme, separator, rest = value.partition("://")
-    if separator and scheme != "file":
-        known = "file, http and https are"
-        raise FetchError(f"Failed to fetch '{value}': URIs of scheme '{scheme}' are not supported; {known}")
-    path = Path(unquote(rest.removeprefix("localhost")) if separator else value)
-    if not path.is_absolute():
-        if not frameworks_home:
-            raise FetchError(
-                f"Failed to fetch '{value}': A relative path was passed for the resource but the agent has no "
-                "--frameworks_home; give an absolute path"
-            )
-        path = Path(frameworks_home) / path
-    return path
-
-
-async def copy_as(user: str, source: Path, target: Path) -> None:
-    """Copy with the rights of `user`, so that nobody gets what he couldn't read.
-
-    Errors: OSError with what `cp` said.
-    """
-    entry = find_user(user)
-    os.chown(target.parent, entry.pw_uid, entry.pw_gid)
-    process = await asyncio.create_subprocess_exec(
-        "setpriv",
-        f"--reuid={entry.pw_uid}",
-        f"--regid={entry.pw_gid}",
-        "--init-groups",
-        "--",
-        "cp",
-        "--",
-        str(source),
-        str(target),
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    _, said = await process.communicate()
-    if process.returncode != 0:
-        raise OSError(said.decode(errors="replace").strip() or f"cp ended with status {process.returncode}")
 
 
 def complain(directory: str, text: str) -> None:

@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from logging import ERROR, INFO, WARNING
 from pathlib import Path
 
@@ -22,9 +22,11 @@ from merismos.adapters.agent_http.server import AgentHttp
 from merismos.adapters.linux import detection
 from merismos.adapters.storage.checkpoint_log import CheckpointLog
 from merismos.containers.fetcher import Fetcher
+from merismos.containers.fetcher_cache import directory_of, open_cache
 from merismos.containers.native import NativeContainerizer
 from merismos.containers.probes import Prober
 from merismos.containers.sandbox import Sandboxes
+from merismos.containers.transfers import Transfers, find_hadoop
 from merismos.core.agent import effects, events
 from merismos.core.agent.machine import AgentMachine
 from merismos.core.agent.state import AgentSettings
@@ -40,6 +42,7 @@ from merismos.shell import flag_tables
 from merismos.shell.driver import Driver, Performer
 from merismos.shell.flags import FlagError, Flags, parse, usage
 from merismos.shell.logging import configure
+from merismos.shell.metrics_system import system_metrics
 from merismos.shell.recording import RecordingMachine, open_record
 from merismos.shell.turn import Turn
 
@@ -79,11 +82,7 @@ class AgentProcess:
         )
         self.checkpoints: CheckpointStore = CheckpointLog(meta, turn, self._on_written, self._on_stalled)
         self.keeps_tasks = True
-        self.fetcher = Fetcher(
-            self.post,
-            stall_timeout_s=flags.seconds("fetcher_stall_timeout"),
-            frameworks_home=flags.text("frameworks_home") or "",
-        )
+        self.fetcher = build_fetcher(flags, settings.work_dir, self.post)
         self.prober = Prober(self.post)
         self.tokens = find_tokens(flags)
         self.executors = ExecutorEndpoint(self.post, self.tokens)
@@ -93,7 +92,10 @@ class AgentProcess:
             core = RecordingMachine(core, self.record, made_agent(settings, merismos.__version__))
         self.driver = Driver(core, self._performers(), loop, turn, on_fault=self._on_fault)
         self.images = images_of(flags, settings.work_dir)
-        self.http = AgentHttp(self.machine.state, flags.printed(), self.executors, self.images)
+        self.http = AgentHttp(self.machine.state, flags.printed(), self.executors, self.images, self._metrics)
+
+    def _metrics(self) -> dict[str, float]:
+        return {**system_metrics(), **self.fetcher.metrics()}
 
     def post(self, event: Event) -> None:
         """Let the core handle an event."""
@@ -221,6 +223,18 @@ class AgentProcess:
         self.log.error("our bug; exiting", while_handling=type(event).__name__, exc_info=error)
         if not self.ended.done():
             self.ended.set_result(process.EXIT_FAULT)
+
+
+def build_fetcher(flags: Flags, work_dir: str, post: Callable[[Event], None]) -> Fetcher:
+    """Return the fetcher that the flags describe, with its cache as an earlier agent left it."""
+    transfers = Transfers(
+        flags.seconds("fetcher_stall_timeout"),
+        flags.text("frameworks_home") or "",
+        find_hadoop(flags.text("hadoop_home"), os.environ),
+    )
+    parent = flags.text("fetcher_cache_dir")
+    assert parent is not None, "the flag has a default"
+    return Fetcher(post, transfers, open_cache(directory_of(parent, work_dir), flags.whole("fetcher_cache_size")))
 
 
 def find_tokens(flags: Flags) -> ExecutorTokens | None:

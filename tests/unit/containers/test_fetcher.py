@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from merismos.containers.fetcher import Fetcher, FetchError, basename_of, local_path, target_of
+from merismos.containers.fetcher import Fetcher, FetchError, basename_of, target_of
+from merismos.containers.fetcher_cache import open_cache
+from merismos.containers.transfers import Transfers, local_path
 from merismos.core.agent import effects, events
 from merismos.core.kernel import Event
 from merismos.protocol.v1 import mesos
@@ -26,7 +28,7 @@ async def hello(_request: web.Request) -> web.StreamResponse:
 
 async def fetch(sandbox: Path, *uris: mesos.CommandInfo_URI, stall_timeout_s: float = 5.0) -> Event:
     heard: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
-    fetcher = Fetcher(heard.set_result, stall_timeout_s=stall_timeout_s)
+    fetcher = Fetcher(heard.set_result, Transfers(stall_timeout_s))
     fetcher.fetch(effects.FetchUris("c", str(sandbox), list(uris), None))
     async with asyncio.timeout(20):
         event = await heard
@@ -115,7 +117,8 @@ def test_nobody_who_listens_is_a_failure(tmp_path: Path) -> None:
     [
         ("", "the URI names no file"),
         ("file:///no/such/file", "No such file or directory"),
-        ("ftp://host/a", "URIs of scheme 'ftp' are not supported"),
+        ("hdfs://host/a", "a URI of scheme 'hdfs' needs the Hadoop client, and there is none: set --hadoop_home"),
+        ("ftp://127.0.0.1:1/a", "Connection refused"),
         ("relative/a", "--frameworks_home"),
         ("http://host", "names no file"),
         ("/etc", "Is a directory"),
@@ -149,7 +152,7 @@ def test_an_aborted_fetch_says_nothing(tmp_path: Path) -> None:
     async def scenario() -> list[Event]:
         heard: list[Event] = []
         with socket.create_server(("127.0.0.1", 0)) as never_accepts:
-            fetcher = Fetcher(heard.append, stall_timeout_s=20.0)
+            fetcher = Fetcher(heard.append, Transfers(20.0))
             uri = mesos.CommandInfo_URI(value=f"http://127.0.0.1:{never_accepts.getsockname()[1]}/x")
             fetcher.fetch(effects.FetchUris("c", str(tmp_path), [uri], None))
             await asyncio.sleep(0)
@@ -175,3 +178,35 @@ def test_a_link_in_the_sandbox_does_not_lead_a_uri_out(tmp_path: Path) -> None:
     (sandbox / "out").symlink_to(tmp_path)
     with pytest.raises(FetchError, match="leads out of the sandbox"):
         target_of(mesos.CommandInfo_URI(value="/x", output_file="out/x"), sandbox)
+
+
+@pytest.mark.parametrize("cache", [False, True])
+def test_a_local_file_is_read_with_the_rights_of_the_task_s_user(tmp_path: Path, *, cache: bool) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("only root can become another user")
+    for parent in (tmp_path, *tmp_path.parents[:2]):
+        parent.chmod(0o755)
+    secret, public, sandbox = tmp_path / "secret", tmp_path / "public", tmp_path / "s"
+    for source, mode in ((secret, 0o600), (public, 0o755)):
+        source.write_text("hello\n")
+        source.chmod(mode)
+    sandbox.mkdir()
+
+    async def scenario(source: Path) -> Event:
+        heard: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+        fetcher = Fetcher(heard.set_result, Transfers(5.0), open_cache(tmp_path / "cache", 1000))
+        uri = mesos.CommandInfo_URI(value=str(source), cache=cache)
+        fetcher.fetch(effects.FetchUris("c", str(sandbox), [uri], "nobody"))
+        async with asyncio.timeout(20):
+            event = await heard
+        await fetcher.close()
+        return event
+
+    refused = asyncio.run(scenario(secret))
+    assert isinstance(refused, events.FetchFailed)
+    assert "Permission denied" in refused.message
+    assert [path.name for path in sandbox.iterdir()] == ["stderr"]
+    assert asyncio.run(scenario(public)) == events.UrisFetched("c")
+    assert (sandbox / "public").read_text() == "hello\n"
+    assert (sandbox / "public").owner() == "nobody"
+    assert os.access(sandbox / "public", os.X_OK)

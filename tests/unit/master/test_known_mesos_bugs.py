@@ -200,7 +200,7 @@ def test_the_removal_of_a_quota_that_does_not_exist_is_refused_clearly() -> None
 def test_the_removal_of_a_standalone_container_is_refused_clearly() -> None:
     """A real Mesos agent crashed on it."""
     agent = AgentRig.registered()
-    reads = OperatorReads(agent.state, SandboxFiles(agent.state), {})
+    reads = OperatorReads(agent.state, SandboxFiles(agent.state), {}, dict)
     removal = operator.Call_RemoveContainer(container_id=mesos.ContainerID(value="standalone"))
     with pytest.raises(CallRefused, match="REMOVE_CONTAINER"):
         reads.answer(operator.Call(type=operator.Call_Type.REMOVE_CONTAINER, remove_container=removal))

@@ -17,7 +17,6 @@ from merismos.core.agent.views import metrics, v1
 from merismos.core.master.views.values import version_info
 from merismos.protocol.v1 import agent as operator
 from merismos.protocol.v1 import mesos
-from merismos.shell.metrics_system import system_metrics
 
 Type = operator.Response_Type
 
@@ -34,10 +33,17 @@ class CallRefused(Exception):
 class OperatorReads:
     """Answers the calls that read."""
 
-    def __init__(self, agent: Agent, files: SandboxFiles, flags: dict[str, str]) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        files: SandboxFiles,
+        flags: dict[str, str],
+        machine_metrics: Callable[[], dict[str, float]],
+    ) -> None:
         self._agent = agent
         self._files = files
         self._flags = flags
+        self._machine_metrics = machine_metrics
         self._answers: dict[operator.Call_Type, Callable[[operator.Call], operator.Response]] = {
             operator.Call_Type.GET_HEALTH: self._get_health,
             operator.Call_Type.GET_FLAGS: self._get_flags,
@@ -83,7 +89,7 @@ class OperatorReads:
         return operator.Response(type=Type.GET_VERSION, get_version=answer)
 
     def _get_metrics(self, _call: operator.Call) -> operator.Response:
-        values = metrics.snapshot(self._agent, time.monotonic(), system_metrics())
+        values = metrics.snapshot(self._agent, time.monotonic(), self._machine_metrics())
         rows = [mesos.Metric(name=name, value=value) for name, value in values.items()]
         return operator.Response(type=Type.GET_METRICS, get_metrics=operator.Response_GetMetrics(metrics=rows))
 

@@ -76,14 +76,15 @@ class AgentHttp:
         flags: dict[str, str],
         executors: ExecutorEndpoint,
         images: Pruner | None = None,
+        machine_metrics: Callable[[], dict[str, float]] = system_metrics,
         limits: Limits | None = None,
     ) -> None:
         self._agent = agent
         self._executors = executors
         self._flags = flags
         self._files = SandboxFiles(agent)
-        self._operator = OperatorReads(agent, self._files, flags)
         self._images = images
+        self._operator = OperatorReads(agent, self._files, flags, machine_metrics)
         self._limits = limits or Limits(first_s=HEAD_S_MAX)
         self._runner: web.AppRunner | None = None
         self._server: asyncio.Server | None = None
@@ -94,7 +95,7 @@ class AgentHttp:
             "/version": lambda _: v0.version(),
             "/containers": lambda request: containers_v0(agent, request.query.get("container_id")),
             "/monitor/statistics": lambda _: [monitor_v0(row) for row in container_rows(agent)],
-            "/metrics/snapshot": lambda _: metrics.snapshot(agent, time.monotonic(), system_metrics()),
+            "/metrics/snapshot": lambda _: metrics.snapshot(agent, time.monotonic(), machine_metrics()),
             "/system/stats.json": lambda _: machine_stats_v0(),
             "/files/browse": self._browse,
             "/files/read": self._read,

@@ -11,14 +11,13 @@ from merismos.core.agent.state import Agent, Link, Phase
 from merismos.core.agent.views.records import resources_of, used_resources
 
 _NAMED = ("cpus", "disk", "gpus", "mem")
-_FETCHER_CACHE_BYTES = 2147483648.0
 
 
 def snapshot(agent: Agent, now: float, machine: dict[str, float]) -> dict[str, float]:
-    """Return every metric; `machine` are the `system/` ones, which the core can't know."""
+    """Return every metric; `machine` are those that the core can't know: `system/`, the fetcher's cache."""
     counters = agent.counters
     values = {
-        "containerizer/fetcher/cache_size_total_bytes": _FETCHER_CACHE_BYTES,
+        "containerizer/fetcher/cache_size_total_bytes": 0.0,
         "containerizer/fetcher/cache_size_used_bytes": 0.0,
         "containerizer/fetcher/task_fetches_failed": float(counters.fetches_failed),
         "containerizer/fetcher/task_fetches_succeeded": float(counters.fetches_succeeded),
