@@ -26,7 +26,7 @@ def wait_for_agent(port: int) -> None:
     raise SystemExit("the agent did not register")
 
 
-def tasks_per_second(tasks: int) -> dict[str, Any]:
+def tasks_per_second(tasks: int, *flags: str) -> dict[str, Any]:
     """Run `true` so many times; return the rate and where the CPU went.
 
     Units: CPU in ms a task; the processes of the tasks themselves not counted.
@@ -38,6 +38,7 @@ def tasks_per_second(tasks: int) -> dict[str, Any]:
             "--port=0",
             f"--work_dir={folder}",
             f"--resources={RESOURCES}",
+            *flags,
         )
         with process("merismos.daemons.agent", *argv, "--logging_level=WARNING") as agent:
             wait_for_agent(port)

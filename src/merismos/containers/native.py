@@ -2,7 +2,7 @@
 
 Rules: performs the core's container effects and answers each with its event; a sandbox that can't be made whole is removed, so that
 nothing starts in it. Another user is taken on by `setpriv`, only where it is not ours. A supervisor that died is replaced; what is
-asked for meanwhile waits.
+asked for meanwhile waits. With cgroups a container is over only once its cgroup is empty.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
+from signal import SIGKILL
 
 import structlog
 
+from merismos.adapters.linux.cgroups import Cgroups
+from merismos.containers.container_cgroups import ContainerCgroups
 from merismos.containers.sandbox import Sandboxes, find_user
 from merismos.containers.supervisor_link import SupervisorLink, kill_remains
-from merismos.containers.supervisor_socket import NAME
+from merismos.containers.supervisor_socket import NAME, PATH
 from merismos.core.agent import effects, events
 from merismos.core.kernel import Event
 from merismos.shell.turn import Turn
@@ -33,13 +36,23 @@ class NativeContainerizer:
     """Launches, signals and watches process trees."""
 
     def __init__(
-        self, post: Callable[[Event], None], sandboxes: Sandboxes, turn: Turn, runtime_dir: Path, timeout_s: float
+        self,
+        post: Callable[[Event], None],
+        sandboxes: Sandboxes,
+        turn: Turn,
+        runtime_dir: Path,
+        timeout_s: float,
+        cgroups: Cgroups | None = None,
+        destroy_timeout_s: float = 60.0,
     ) -> None:
         self._post = post
         self._sandboxes = sandboxes
         self._turn = turn
         self._socket = runtime_dir / NAME
         self._timeout_s = timeout_s
+        self._cgroups = None
+        if cgroups is not None:
+            self._cgroups = ContainerCgroups(cgroups, destroy_timeout_s, self._on_limited)
         self._supervisor: SupervisorLink | None = None
         self._waiting: list[Callable[[], None]] = []
         self._restarting: asyncio.Task[None] | None = None
@@ -51,6 +64,8 @@ class NativeContainerizer:
         """
         supervisor = SupervisorLink(self, self._turn, self._socket, self._timeout_s)
         await supervisor.start()
+        if self._cgroups is not None:
+            self._cgroups.recover(supervisor.held, supervisor.pid)
         self._supervisor = supervisor
 
     def tell_held(self) -> None:
@@ -64,6 +79,8 @@ class NativeContainerizer:
             self._restarting.cancel()
         if self._supervisor is not None:
             await self._supervisor.close(end=end)
+        if self._cgroups is not None:
+            await self._cgroups.close(end=end)
 
     def create_sandbox(self, effect: effects.CreateSandbox) -> None:
         """Make a sandbox."""
@@ -83,9 +100,13 @@ class NativeContainerizer:
         try:
             if effect.user is not None and needs_switch(effect.user):
                 arguments, argv0 = switch_user(effect.user, arguments), "setpriv"
+            if effect.cgroup is not None and self._cgroups is not None:
+                program = find_program(arguments[0], effect.directory)
+                if program is not None:  # else the supervisor finds out why, as ever
+                    arguments, argv0 = self._cgroups.enter(effect.cgroup, [program, *arguments[1:]], argv0)
             self._supervisor.spawn(effect.container_id, effect.directory, arguments, argv0, effect.environment)
-        except (LookupError, ValueError) as error:
-            self._post(events.ContainerLaunchFailed(effect.container_id, str(error)))
+        except (LookupError, ValueError, OSError) as error:
+            self.on_failed(effect.container_id, errno.EINVAL, str(error), effect.directory)
 
     def signal(self, effect: effects.SignalContainer) -> None:
         """Send a signal to every process of a container."""
@@ -93,15 +114,27 @@ class NativeContainerizer:
             self._waiting.append(functools.partial(self.signal, effect))
         else:
             self._supervisor.signal(effect.container_id, effect.signal)
+            if effect.signal == SIGKILL and self._cgroups is not None:
+                self._cgroups.kill(effect.container_id)
+
+    def update(self, effect: effects.UpdateContainer) -> None:
+        """Give a running container other limits."""
+        if self._cgroups is not None:
+            self._cgroups.update(effect.container_id, effect.writes)
 
     def collect(self, effect: effects.CollectContainer) -> None:
         """Forget an exit status that is written down."""
         if self._supervisor is not None:
             self._supervisor.collect(effect.container_id)
+        if self._cgroups is not None:
+            self._cgroups.remove(effect.container_id)
 
     def kill_remains(self, effect: effects.KillRemains) -> None:
         """Kill what a supervisor that is gone has left."""
         kill_remains([container_id.encode() for container_id in effect.container_ids], [])
+        if self._cgroups is not None:
+            for container_id in effect.container_ids:
+                self._cgroups.destroy(container_id)
 
     def on_started(self, container_id: str, pid: int) -> None:
         """Pass it on."""
@@ -109,6 +142,8 @@ class NativeContainerizer:
 
     def on_failed(self, container_id: str, code: int, text: str, directory: str) -> None:
         """Pass it on; a command that can't be executed says so in the task's stderr."""
+        if self._cgroups is not None:
+            self._cgroups.remove(container_id)
         exec_failed = code in _EXEC_ERRORS and os.path.isdir(directory)  # noqa: PTH112 - one system call, no Path to build
         if exec_failed:
             with open(f"{directory}/stderr", "a", encoding="utf-8") as stderr:  # noqa: PTH123 - one system call, no Path to build
@@ -116,12 +151,27 @@ class NativeContainerizer:
         self._post(events.ContainerLaunchFailed(container_id, text, exec_failed))
 
     def on_exited(self, container_id: str, status: int) -> None:
-        """Pass it on."""
+        """Pass it on, once nothing of the container is left."""
+        if self._cgroups is None:
+            self._post(events.ContainerExited(container_id, status))
+        else:
+            self._cgroups.when_empty(container_id, functools.partial(self._end, container_id, status))
+
+    def _end(self, container_id: str, status: int) -> None:
+        assert self._cgroups is not None
+        limitation = self._cgroups.limitation_of(container_id)
+        if limitation is not None:
+            self._on_limited(container_id, limitation)
         self._post(events.ContainerExited(container_id, status))
+
+    def _on_limited(self, container_id: str, limitation: events.Limitation) -> None:
+        self._post(events.ContainerLimited(container_id, limitation))
 
     def on_lost(self, reason: str) -> None:
         """Start another supervisor, then say what was lost."""
         self._supervisor = None
+        if self._cgroups is not None:
+            self._cgroups.destroy_all()
         self._post(events.ContainersLost(reason))
         self._turn.at_end(self._restart)
 
@@ -143,6 +193,16 @@ class NativeContainerizer:
         waiting, self._waiting = self._waiting, []
         for work in waiting:
             work()
+
+
+def find_program(program: str, directory: str) -> str | None:
+    """Return the program that the supervisor would start, with its folder; None where it isn't there, or can't be executed."""
+    folders = [directory] if "/" in program else PATH.split(":")
+    for folder in folders:
+        path = os.path.join(folder, program)  # noqa: PTH118 - no Path to build
+        if os.access(path, os.X_OK) and os.path.isfile(path):  # noqa: PTH113 - no Path to build
+            return program if "/" in program else path
+    return None
 
 
 def needs_switch(user: str) -> bool:

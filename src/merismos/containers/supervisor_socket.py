@@ -18,7 +18,7 @@ from pathlib import Path
 from merismos.containers import supervisor
 
 _SCRIPT = Path(supervisor.__file__)
-_ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ADDRESS_BYTES_MAX = 100
 NAME = "supervisor.sock"
 
@@ -66,7 +66,7 @@ def start(path: Path, timeout_s: float) -> int:
         return os.posix_spawn(
             sys.executable,
             [sys.executable, "-I", "-S", str(_SCRIPT), str(timeout_s), str(path)],
-            _ENVIRONMENT,
+            {"PATH": PATH},
             file_actions=[(os.POSIX_SPAWN_DUP2, listener.fileno(), 0)],
             setsid=True,
         )

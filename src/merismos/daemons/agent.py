@@ -20,6 +20,7 @@ from merismos.adapters.agent_http.executor import ExecutorEndpoint
 from merismos.adapters.agent_http.executor_tokens import VARIABLE, Claims, ExecutorTokens
 from merismos.adapters.agent_http.server import AgentHttp
 from merismos.adapters.linux import detection
+from merismos.adapters.linux.cgroups import Cgroups
 from merismos.adapters.storage.checkpoint_log import CheckpointLog
 from merismos.containers.fetcher import Fetcher
 from merismos.containers.fetcher_cache import directory_of, open_cache
@@ -34,6 +35,7 @@ from merismos.core.kernel import Effect, Event, Machine
 from merismos.core.recording import made_agent
 from merismos.daemons import process
 from merismos.daemons.agent_images import images_of
+from merismos.daemons.agent_isolation import measure_of, open_cgroups
 from merismos.daemons.agent_link import AgentLinks
 from merismos.daemons.agent_settings import EFFECTIVE, build_settings, parse_work_dir
 from merismos.daemons.coordination import check_detection, detector_of
@@ -61,7 +63,7 @@ def write_log(effect: effects.Log) -> None:
 class AgentProcess:
     """An agent's parts, wired."""
 
-    def __init__(self, flags: Flags, settings: AgentSettings) -> None:
+    def __init__(self, flags: Flags, settings: AgentSettings, cgroups: Cgroups | None) -> None:
         self.settings = settings
         self.log = structlog.get_logger()
         self.flags = flags
@@ -79,6 +81,8 @@ class AgentProcess:
             turn,
             runtime_dir=Path(flags.text("runtime_dir") or meta),
             timeout_s=flags.seconds("recovery_timeout"),
+            cgroups=cgroups,
+            destroy_timeout_s=flags.seconds("cgroups_destroy_timeout"),
         )
         self.checkpoints: CheckpointStore = CheckpointLog(meta, turn, self._on_written, self._on_stalled)
         self.keeps_tasks = True
@@ -92,7 +96,14 @@ class AgentProcess:
             core = RecordingMachine(core, self.record, made_agent(settings, merismos.__version__))
         self.driver = Driver(core, self._performers(), loop, turn, on_fault=self._on_fault)
         self.images = images_of(flags, settings.work_dir)
-        self.http = AgentHttp(self.machine.state, flags.printed(), self.executors, self.images, self._metrics)
+        self.http = AgentHttp(
+            self.machine.state,
+            flags.printed(),
+            self.executors,
+            self.images,
+            self._metrics,
+            measure=measure_of(cgroups),
+        )
 
     def _metrics(self) -> dict[str, float]:
         return {**system_metrics(), **self.fetcher.metrics()}
@@ -111,6 +122,7 @@ class AgentProcess:
             effects.AbortFetch: self.fetcher.abort,
             effects.LaunchContainer: self._launch,
             effects.SignalContainer: self.containers.signal,
+            effects.UpdateContainer: self.containers.update,
             effects.CollectContainer: self.containers.collect,
             effects.KillRemains: self.containers.kill_remains,
             effects.ProbeHttp: self.prober.ask,
@@ -291,7 +303,8 @@ async def serve(flags: Flags) -> int:
     hostname = flags.text("hostname") or (await process.hostname_of(ip) if flags.on("hostname_lookup") else ip)
     settings = build_settings(flags, hostname, ip, port)
     Path(settings.work_dir).mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240 - once, before anybody is served
-    agent = AgentProcess(flags, settings)
+    cgroups = open_cgroups(flags, settings)
+    agent = AgentProcess(flags, settings, cgroups)
     process.tune_collector()
     process.announce("agent", ip, port, flags.text("port_file"))
     structlog.get_logger().info("listening", ip=ip, port=port, work_dir=settings.work_dir)

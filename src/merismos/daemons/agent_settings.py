@@ -11,8 +11,9 @@ from pathlib import Path
 import msgspec
 
 from merismos.adapters.linux import detection
-from merismos.core.agent.state import AgentSettings
+from merismos.core.agent.state import CAPABILITIES, AgentSettings
 from merismos.core.master.views.values import WIRE_VERSION
+from merismos.daemons.agent_isolation import cgroup_settings
 from merismos.model.attributes import parse_attributes
 from merismos.model.rejection import Rejection
 from merismos.model.resource_notation import parse_resources
@@ -27,7 +28,17 @@ EFFECTIVE = frozenset(
         "advertise_ip",
         "advertise_port",
         "attributes",
+        "allowed_devices",
         "authenticate_http_executors",
+        "cgroups_cpu_enable_pids_and_tids_count",
+        "cgroups_cpuset_cpus",
+        "cgroups_destroy_timeout",
+        "cgroups_enable_cfs",
+        "cgroups_hierarchy",
+        "cgroups_io_max",
+        "cgroups_limit_swap",
+        "cgroups_pids_max",
+        "cgroups_root",
         "default_role",
         "docker_config",
         "docker_registry",
@@ -50,7 +61,9 @@ EFFECTIVE = frozenset(
         "image_gc_config",
         "image_providers",
         "ip",
+        "isolation",
         "jwt_secret_key",
+        "launcher",
         "log_dir",
         "logging_level",
         "master",
@@ -66,6 +79,7 @@ EFFECTIVE = frozenset(
         "recovery_timeout",
         "registration_backoff_factor",
         "resources",
+        "revocable_cpu_low_priority",
         "runtime_dir",
         "strict",
         "switch_user",
@@ -108,6 +122,7 @@ def build_settings(flags: Flags, hostname: str, ip: str, port: int) -> AgentSett
         resources=to_protocol(detect_resources(flags, work_dir)),
         attributes=attributes,
     )
+    cgroups = cgroup_settings(flags)
     return AgentSettings(
         info=info,
         ip=advertised_ip,
@@ -131,6 +146,8 @@ def build_settings(flags: Flags, hostname: str, ip: str, port: int) -> AgentSett
         strict=flags.on("strict"),
         cleanup=chosen(flags, "recover", ("reconnect", "cleanup")) == "cleanup",
         additive=chosen(flags, "reconfiguration_policy", ("equal", "additive")) == "additive",
+        cgroups=cgroups,
+        capabilities=[*CAPABILITIES, *([] if cgroups is None else ["TASK_RESOURCE_LIMITS"])],
     )
 
 

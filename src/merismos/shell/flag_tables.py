@@ -137,12 +137,15 @@ authentication_timeout_min | time | 5secs | Shortest time for an attempt to auth
 authorizer | text | local | Authorizer to use.
 bounding_capabilities | text | - | Linux capabilities that a container may ever have, as JSON.
 cgroups_cpu_enable_pids_and_tids_count | on | false | Count processes and threads of containers.
+cgroups_cpuset_cpus | text | - | CPUs that containers may use, such as 1-3; all where it is unset.
 cgroups_destroy_timeout | time | 1mins | Time to take a cgroup away.
 cgroups_enable_cfs | on | false | Limit CPU time strictly.
 cgroups_hierarchy | path | /sys/fs/cgroup | Where cgroups are mounted.
+cgroups_io_max | text | - | Rates at which a container may use block devices, such as 8:0 rbps=1048576 wbps=524288, separated by semicolons.
 cgroups_limit_swap | on | false | Limit memory and swap together.
 cgroups_net_cls_primary_handle | text | - | First half of the network classes to give to containers.
 cgroups_net_cls_secondary_handles | text | - | Range of second halves of the network classes.
+cgroups_pids_max | whole | 4096 | Processes and threads that a container may have; 0 is any number.
 cgroups_root | text | mesos | Name of the root of all containers' cgroups.
 check_agent_port_range_only | on | false | Watch only the ports that the agent offers.
 container_disk_watch_interval | time | 15secs | Time between measurements of containers' disk use.

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from merismos.adapters.linux.cgroups import CgroupUsage
 from merismos.adapters.linux.usage import Usage, read_usage
 from merismos.core.agent.executors_state import Executor
 from merismos.core.agent.state import Agent, Phase, Task
@@ -14,6 +17,7 @@ from merismos.protocol.v1 import mesos
 from merismos.shell.metrics_system import system_metrics
 
 _MB = 1 << 20
+Measure = Callable[[str], CgroupUsage]
 
 
 class ContainerRow(NamedTuple):
@@ -29,7 +33,9 @@ class ContainerRow(NamedTuple):
     statistics: mesos.ResourceStatistics
 
 
-def container_rows(agent: Agent, container_id: str | None = None, *, nested: bool = False) -> list[ContainerRow]:
+def container_rows(
+    agent: Agent, measure: Measure | None = None, container_id: str | None = None, *, nested: bool = False
+) -> list[ContainerRow]:
     """Return the running containers, or the one that is asked for; those within others only with `nested`."""
     tasks = [task for task in agent.containers.values() if task.phase is Phase.RUNNING]
     running: list[Task | Executor] = [task for task in tasks if nested or task.executor is None]
@@ -52,6 +58,8 @@ def container_rows(agent: Agent, container_id: str | None = None, *, nested: boo
             executor_pid=one.pid or None,
         )
         statistics = _statistics([usage[pid] for pid in pids if pid in usage], resources, now)
+        if measure is not None and not (isinstance(one, Executor) and one.is_builtin):
+            complete(statistics, one, measure(one.container_id))
         rows.append(ContainerRow(one.framework_id, one.executor_id, name, source, own, parent, status, statistics))
     return rows
 
@@ -71,11 +79,39 @@ def _statistics(used: list[Usage], resources: Resources, now: float) -> mesos.Re
     )
 
 
-def containers_v0(agent: Agent, container_id: str | None = None) -> list[dict[str, Any]]:
+def complete(statistics: mesos.ResourceStatistics, task: Task | Executor, usage: CgroupUsage) -> None:
+    """Put what a cgroup counts in the place of what /proc tells, and say what a command task may have at most."""
+    limits = task.info.limits if isinstance(task, Task) else {}
+    if "mem" in limits and math.isfinite(limits["mem"].value):
+        statistics.mem_limit_bytes = round(limits["mem"].value * _MB)
+    if "cpus" in limits and math.isfinite(limits["cpus"].value):
+        statistics.cpus_limit = limits["cpus"].value
+    if usage.user_s is not None:
+        statistics.cpus_user_time_secs = usage.user_s
+        statistics.cpus_system_time_secs = usage.system_s
+        statistics.cpus_nr_periods = usage.periods
+        statistics.cpus_nr_throttled = usage.throttled
+        statistics.cpus_throttled_time_secs = usage.throttled_s
+    if usage.memory is not None:
+        memory = usage.memory
+        statistics.mem_total_bytes = usage.mem_bytes
+        statistics.mem_total_memsw_bytes = usage.memsw_bytes
+        statistics.mem_rss_bytes = statistics.mem_anon_bytes = memory.get("anon")
+        statistics.mem_cache_bytes = statistics.mem_file_bytes = memory.get("file")
+        statistics.mem_mapped_file_bytes = memory.get("file_mapped")
+        statistics.mem_swap_bytes = memory.get("swap")
+        statistics.mem_unevictable_bytes = memory.get("unevictable")
+    statistics.processes = usage.processes
+    statistics.threads = usage.threads
+
+
+def containers_v0(
+    agent: Agent, measure: Measure | None = None, container_id: str | None = None
+) -> list[dict[str, Any]]:
     """Return /containers."""
     return [
         {"container_id": row.container_id, **monitor_v0(row), "status": row.status}
-        for row in container_rows(agent, container_id)
+        for row in container_rows(agent, measure, container_id)
     ]
 
 

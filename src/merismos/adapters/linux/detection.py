@@ -8,8 +8,10 @@ Units: MB (2**20 bytes), as in Mesos.
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
+import stat
 from pathlib import Path
 
 MEM_RESERVE_MB = 1024
@@ -80,3 +82,14 @@ def disk_used(work_dir: str) -> float:
     bytes_used = 1.0 - found.f_bavail / found.f_blocks if found.f_blocks else 0.0
     inodes_used = 1.0 - found.f_favail / found.f_files if found.f_files else 0.0
     return max(bytes_used, inodes_used)
+
+
+def device_number(path: str) -> tuple[str, int, int]:
+    """Return the kind (c or b), major and minor number of a device.
+
+    Errors: OSError where there is none.
+    """
+    found = Path(path).stat()
+    if not (stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)):
+        raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+    return "c" if stat.S_ISCHR(found.st_mode) else "b", os.major(found.st_rdev), os.minor(found.st_rdev)

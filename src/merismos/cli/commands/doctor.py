@@ -16,6 +16,7 @@ import time
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
+from merismos.adapters.linux import cgroup_detection
 from merismos.cli import cluster, output
 from merismos.cli.client import Client, find_master
 from merismos.cli.errors import CommandError
@@ -44,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def check_machine() -> list[Finding]:
     """Look at this machine."""
-    return [_python(), _open_files(), _cgroups(), _temporary_folder(), _local_cluster()]
+    return [_python(), _open_files(), *_cgroups(), _temporary_folder(), _local_cluster()]
 
 
 def check_cluster(given: str | None) -> list[Finding]:
@@ -84,14 +85,18 @@ def _open_files() -> Finding:
     return _finding("open files", OK, f"up to {'any number' if hard == resource.RLIM_INFINITY else hard} a process")
 
 
-def _cgroups() -> Finding:
+def _cgroups(hierarchy: Path = Path("/sys/fs/cgroup")) -> list[Finding]:
+    """Say which isolators an agent may have here, and what it lacks for the others."""
     if platform.system() != "Linux":
-        return _finding("cgroups", OK, "not on this system; tasks run without them")
-    if Path("/sys/fs/cgroup/cgroup.controllers").exists():
-        return _finding("cgroups", OK, "version 2")
-    if Path("/sys/fs/cgroup/memory").exists():
-        return _finding("cgroups", OK, "version 1")
-    return _finding("cgroups", WARNING, "none mounted; tasks run without limits")
+        return [_finding("cgroups", OK, "not on this system; tasks run without limits")]
+    version = cgroup_detection.version_of(hierarchy)
+    obstacles = {one: cgroup_detection.obstacle(hierarchy, version, one) for one in cgroup_detection.ISOLATORS}
+    ready = [f"cgroups/{one}" for one, why in obstacles.items() if why is None]
+    if not ready:
+        why = cgroup_detection.obstacle_of_launcher(hierarchy, version) or obstacles["cpu"]
+        return [_finding("cgroups", WARNING, f"an agent started here can't limit its tasks: {why}")]
+    able = _finding("cgroups", OK, f"version {version}; an agent may have --isolation={','.join(ready)}")
+    return [able, *[_finding(f"cgroups/{one}", WARNING, why) for one, why in obstacles.items() if why is not None]]
 
 
 def _temporary_folder() -> Finding:
@@ -140,7 +145,9 @@ def _agents(agents: list[cluster.Row]) -> Finding:
 def _agent(agent: cluster.Row) -> Finding:
     client = Client(address.parse(agent["address"]), kind="agent", timeout_s=2.0)
     try:
-        client.ask("GET", "/health")
+        flags = client.get("/flags")["flags"]
     except CommandError as error:
         return _finding(agent["id"], WARNING, f"{error.what}; logs and output of its tasks can't be shown here")
-    return _finding(agent["id"], OK, f"{agent['address']} answers")
+    isolation = flags.get("isolation", "")
+    limits = "" if "cgroups" in isolation else ", which limits nothing"
+    return _finding(agent["id"], OK, f"{agent['address']} answers; its isolation is {isolation}{limits}")

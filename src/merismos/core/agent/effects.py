@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from merismos.core.containers.cgroup_plan import CgroupPlan, CgroupWrite
 from merismos.core.kernel import Effect
 from merismos.ports.checkpoints import Change
 from merismos.protocol.link import Message
@@ -62,6 +63,14 @@ class LaunchContainer(Effect):
     environment: list[str]  # NAME=value
     user: str | None
     executor: tuple[str, str] | None = None  # framework and executor id, where it is a custom executor
+    cgroup: CgroupPlan | None = None  # None: it begins where its parent is
+
+
+class UpdateContainer(Effect):
+    """Give a running container other limits; no event follows."""
+
+    container_id: str
+    writes: list[CgroupWrite]
 
 
 class SignalContainer(Effect):

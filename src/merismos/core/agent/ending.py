@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from merismos.core.agent import gc
 from merismos.core.agent.checkpoints import FrameworkKnown, framework_key, task_key
 from merismos.core.agent.effects import AbortProbe, Exit, ForgetAgent, Log, SendMessage, SignalContainer
+from merismos.core.agent.executors_limits import update_limits
 from merismos.core.agent.state import Agent, Framework, Link, Phase, Task
 from merismos.core.agent.statuses import update_task
 from merismos.core.containers.exit_status import describe_exit, succeeded
@@ -31,9 +32,25 @@ def on_container_exited(agent: Agent, event: events.ContainerExited, now: float)
         end_as(agent, task, event.status, now)
 
 
+def on_container_limited(agent: Agent, event: events.ContainerLimited, now: float) -> None:
+    """End a task that took more than it may."""
+    task = agent.containers.get(event.container_id)
+    if task is None or task.limitation is not None:
+        return
+    task.limitation = event.limitation
+    agent.effects.append(Log("notice", f"task '{task.task_id}' is ended: {event.limitation.message.splitlines()[0]}"))
+    agent.effects.append(SignalContainer(task.container_id, _SIGKILL))
+    del now
+
+
 def end_as(agent: Agent, task: Task, status: int, now: float) -> None:
     """Say how a task ended, by its first process' status in wait(2) form."""
     message = describe_exit(status)
+    limitation = task.limitation
+    if limitation is not None:
+        message, reason = limitation.message, limitation.reason
+        end(agent, task, now, "TASK_FAILED", message=message, reason=reason, from_agent=True)
+        return
     if task.kill_reason == "REASON_MAX_COMPLETION_TIME_REACHED":
         end(agent, task, now, "TASK_FAILED", message=message, reason=task.kill_reason)
     elif task.killing:
@@ -114,6 +131,8 @@ def end_task(agent: Agent, task: Task, state: str, now: float) -> None:
     task.phase = Phase.ENDED
     task.ended_at = now
     task.state = state
+    if task.executor is not None:
+        update_limits(agent, task.executor)
     stop_if_over(agent, now)
 
 

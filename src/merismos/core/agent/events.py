@@ -6,7 +6,7 @@ import msgspec
 
 from merismos.core.kernel import Event
 from merismos.protocol.link import AnyMessage
-from merismos.protocol.v1 import executor
+from merismos.protocol.v1 import executor, mesos
 
 
 class Started(Event):
@@ -106,16 +106,36 @@ class ContainerExited(Event):
     status: int
 
 
-class HeldContainer(msgspec.Struct, gc=False):
+class Limitation(msgspec.Struct):
+    """What a container took too much of: a Mesos reason, a sentence with numbers, and how much it had.
+
+    Shapes: `reason` is REASON_CONTAINER_LIMITATION or one of those that begin so.
+    """
+
+    reason: str
+    message: str
+    resources: list[mesos.Resource]
+
+
+class ContainerLimited(Event):
+    """A container took more than it may: it has to end, whatever of it still runs."""
+
+    container_id: str
+    limitation: Limitation
+
+
+class HeldContainer(msgspec.Struct):
     """What is known of one container by what holds it.
 
-    Shapes: `pid` is 0 while it waits for its start; `status` is None while it runs; `signal` is the last one that was sent.
+    Shapes: `pid` is 0 while it waits for its start; `status` is None while it runs; `signal` is the last one that was sent;
+    `limitation` is what it took too much of, if it did.
     """
 
     container_id: str
     pid: int = 0
     status: int | None = None
     signal: int = 0
+    limitation: Limitation | None = None
 
 
 class ContainersRecovered(Event):

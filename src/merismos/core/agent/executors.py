@@ -26,6 +26,7 @@ from merismos.core.agent.effects import (
     SignalContainer,
 )
 from merismos.core.agent.ending import complete_if_over, end_task, forget_framework_if_idle, stop_if_over
+from merismos.core.agent.executors_limits import update_limits
 from merismos.core.agent.executors_state import Executor, ExecutorPhase
 from merismos.core.agent.state import NANOS, Agent, Framework, Link, Task
 from merismos.core.agent.statuses import report_unknown, update_task
@@ -78,7 +79,9 @@ def run_in_executor(agent: Agent, framework: Framework, task: Task, now: float, 
     agent.checkpoints.keep(task_key(task.framework_id, task.task_id), belongs)
     if started:
         _prepare(agent, framework, executor, now)
-    elif executor.stream is not None:
+        return
+    update_limits(agent, executor)
+    if executor.stream is not None:
         deliver(agent, executor, task)
 
 
@@ -220,7 +223,8 @@ def end_executor(agent: Agent, executor: Executor, status: int, now: float) -> N
 
 
 def _fail(agent: Agent, framework: Framework, task: Task, executor: Executor, now: float) -> None:
-    state = "TASK_KILLED" if task.killing else "TASK_FAILED"
+    state = "TASK_KILLED" if task.killing and executor.limitation is None else "TASK_FAILED"
+    task.limitation = executor.limitation
     if not framework.shutting_down:
         message, reason = executor.end_message, executor.end_reason
         update_task(agent, task, state, now, message=message, reason=reason, from_agent=True)

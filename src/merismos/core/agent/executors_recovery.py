@@ -89,7 +89,9 @@ def resume_all(agent: Agent, held: dict[str, events.HeldContainer], now: float) 
             executor.end_message = _LOST
             agent.effects.append(KillRemains([executor.container_id]))
             end_executor(agent, executor, _STATUS_KILLED, now)
-        elif container.status is not None:
+            continue
+        executor.limit(container.limitation)
+        if container.status is not None:
             end_executor(agent, executor, container.status, now)
             agent.effects.append(CollectContainer(executor.container_id))
         else:
@@ -98,5 +100,5 @@ def resume_all(agent: Agent, held: dict[str, events.HeldContainer], now: float) 
             agent.deadlines.set(("executor-registration", executor.container_id), now + limit_s)
             if agent.frameworks[executor.framework_id].shutting_down:
                 shut_down_executor(agent, executor, now)
-            if agent.settings.cleanup:
+            if agent.settings.cleanup or executor.limitation is not None:
                 agent.effects.append(SignalContainer(executor.container_id, SIGKILL))

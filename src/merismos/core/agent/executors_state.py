@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:
+    from merismos.core.agent.events import Limitation
     from merismos.core.agent.state import Task
 
 COMPLETED_TASKS_MAX = 200
@@ -33,7 +34,7 @@ class Executor:
     """One executor.
 
     Shapes: `is_builtin`: it is a default one; `recovered` says that an earlier agent started it; `info` has its framework's id and the role of its resources filled in; `stream` is None while it isn't subscribed;
-    `end_reason` and `end_message` are what its tasks hear when it is gone.
+    `end_reason`, `end_message` and `limitation` are what its tasks hear when it is gone.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class Executor:
         "framework_id",
         "info",
         "is_builtin",
+        "limitation",
         "phase",
         "pid",
         "raw",
@@ -73,9 +75,16 @@ class Executor:
         self.completed: deque[Task] = deque(maxlen=COMPLETED_TASKS_MAX)
         self.end_reason = "REASON_EXECUTOR_TERMINATED"
         self.end_message = "Executor terminated"
+        self.limitation: Limitation | None = None
         self.started_wall_s = 0.0
         self.recovered = False
         self.ended_at = 0.0
+
+    def limit(self, limitation: Limitation | None) -> None:
+        """Know what it took too much of, if it did: its tasks fail for that."""
+        if limitation is not None:
+            self.limitation = limitation
+            self.end_reason, self.end_message = limitation.reason, limitation.message
 
     def live_tasks(self) -> list[Task]:
         """Return the tasks that are not over, the oldest first."""

@@ -317,9 +317,12 @@ def resume(agent: Agent, task: Task, container: events.HeldContainer, now: float
         run(agent, task, container.pid, now)
     elif task.phase is Phase.RUNNING:
         prepare_checks(task, now)
+    task.limitation = container.limitation
     if container.status is not None:
         end_as(agent, task, container.status, now)
         agent.effects.append(CollectContainer(container.container_id))
+    elif task.limitation is not None:
+        agent.effects.append(SignalContainer(task.container_id, SIGKILL))
     elif task.killing:
         if not container.signal:
             agent.effects.append(SignalContainer(task.container_id, SIGTERM))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from merismos.core.agent.checkpoints import Checkpoints
+from merismos.core.containers.cgroup_plan import CgroupSettings
 from merismos.core.kernel import Deadlines, Effect, Prng
 from merismos.core.status_updates import StatusUpdates
 from merismos.protocol.link import ExitedExecutor, TaskRecord
@@ -21,6 +22,7 @@ from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:
     from merismos.core.agent.checks_state import Check
+    from merismos.core.agent.events import Limitation
     from merismos.core.agent.executors_state import Executor
 
 COMPLETED_FRAMEWORKS_MAX = 50
@@ -36,7 +38,7 @@ class AgentSettings(msgspec.Struct, kw_only=True):
     """What the flags said, and what the machine is.
 
     Shapes: `info` is AgentInfo without id; `pid` is `slave(1)@ip:port`; `environment` are NAME=value for every task; `strict`,
-    `cleanup` and `additive` are --strict, --recover=cleanup and --reconfiguration_policy=additive.
+    `cleanup` and `additive` are --strict, --recover=cleanup and --reconfiguration_policy=additive; without `cgroups` nothing is limited.
     """
 
     info: mesos.AgentInfo
@@ -62,6 +64,7 @@ class AgentSettings(msgspec.Struct, kw_only=True):
     strict: bool = True
     cleanup: bool = False
     additive: bool = False
+    cgroups: CgroupSettings | None = None
 
 
 class Phase(enum.Enum):
@@ -98,6 +101,7 @@ class Task:
         "kill_grace_s",
         "kill_reason",
         "killing",
+        "limitation",
         "phase",
         "pid",
         "prepared",
@@ -141,6 +145,7 @@ class Task:
         self.checks: list[Check] = []
         self.group = ""
         self.prepared = False
+        self.limitation: Limitation | None = None
 
     def is_custom(self) -> bool:
         """Say whether a custom executor runs the task."""

@@ -15,7 +15,9 @@ from merismos.core.agent.checkpoints import UpdateOwed, stream_key, task_key
 from merismos.core.agent.effects import SendMessage
 from merismos.core.agent.state import Agent, Link, Task
 from merismos.model.task_states import TERMINAL
+from merismos.protocol.json import encode
 from merismos.protocol.link import UpdateStatus
+from merismos.protocol.v1 import mesos
 
 _COUNTED = {
     "TASK_FINISHED": "tasks_finished",
@@ -66,9 +68,9 @@ def render_status(
     source: bytes,
     message: str | None,
     reason: str | None,
-    checks: bytes = b"",
+    details: bytes = b"",
 ) -> bytes:
-    """Return the JSON of one TaskStatus; `checks` is what its task's checks say."""
+    """Return the JSON of one TaskStatus; `details` are what its task's checks say, or what it took too much of."""
     parts = [rendering.head, state.encode(), b'"']
     if message is not None:
         parts += (b',"message":', quote(message))
@@ -77,8 +79,9 @@ def render_status(
         parts += (b',"reason":"', reason.encode(), b'"')
     parts += (rendering.ids, repr(wall_s).encode(), b',"uuid":"', binascii.b2a_base64(uuid, newline=False), b'"')
     if source == b"SOURCE_EXECUTOR":
-        parts += (checks, rendering.container)
-    parts.append(b"}")
+        parts += (details, rendering.container, b"}")
+    else:
+        parts += (details, b"}")
     return b"".join(parts)
 
 
@@ -98,8 +101,13 @@ def update_task(
         rendering = task.rendering = Rendering(agent, task.task_id, task.executor_id)
     uuid = agent.prng.uuid_bytes()
     source = b"SOURCE_AGENT" if from_agent else b"SOURCE_EXECUTOR"
-    checks = b"".join([check.render(state) for check in task.checks])
-    status = render_status(rendering, state, uuid, now + agent.wall_offset_s, source, message, reason, checks)
+    if not from_agent:
+        details = b"".join([check.render(state) for check in task.checks])
+    elif task.limitation is not None and state in TERMINAL:
+        details = b',"limitation":' + encode(mesos.TaskResourceLimitation(resources=task.limitation.resources))
+    else:
+        details = b""
+    status = render_status(rendering, state, uuid, now + agent.wall_offset_s, source, message, reason, details)
     owe_status(agent, task, state, uuid, status, now)
 
 

@@ -1,4 +1,4 @@
-"""How a custom executor becomes a process: its sandbox, environment and user.
+"""How a custom executor becomes a process: its sandbox, environment, user and cgroup.
 
 Source: the recorded environment of a custom executor; COMPATIBILITY, "Executor API".
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from merismos.core.agent.effects import LaunchContainer
+from merismos.core.containers.cgroup_plan import Demand, add_demands, demand_of, plan_cgroup
 from merismos.core.containers.launch_plan import (
     agent_environment,
     command_line,
@@ -62,4 +63,13 @@ def plan_executor(settings: AgentSettings, agent_id: str, framework: Framework, 
         environment=environment,
         user=effective_user(settings, framework, command),
         executor=(executor.framework_id, executor.executor_id),
+        cgroup=None
+        if settings.cgroups is None
+        else plan_cgroup(settings.cgroups, executor.container_id, demand_of_executor(executor)),
     )
+
+
+def demand_of_executor(executor: Executor) -> Demand:
+    """Return what an executor's container has to hold: the executor itself, and its tasks."""
+    own = demand_of(executor.info.resources, {})
+    return add_demands([own, *(demand_of(task.info.resources, task.info.limits) for task in executor.live_tasks())])

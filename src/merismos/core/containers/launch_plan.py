@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from merismos.core.agent.effects import LaunchContainer
 from merismos.core.agent.state import AgentSettings, Framework, Task
+from merismos.core.containers.cgroup_plan import CgroupPlan, demand_of, plan_cgroup
 from merismos.model.rejection import Rejection
 from merismos.protocol.v1 import mesos
 
@@ -104,7 +105,15 @@ def plan_launch(settings: AgentSettings, agent_id: str, framework: Framework, ta
         argv0=argv0,
         environment=plan_environment(settings, agent_id, framework, task, command),
         user=effective_user(settings, framework, command),
+        cgroup=plan_cgroup_of(settings, task),
     )
+
+
+def plan_cgroup_of(settings: AgentSettings, task: Task) -> CgroupPlan | None:
+    """Return the cgroup of a command task, None where this agent makes none."""
+    if settings.cgroups is None:
+        return None
+    return plan_cgroup(settings.cgroups, task.container_id, demand_of(task.info.resources, task.info.limits))
 
 
 def plan_check(
@@ -118,7 +127,8 @@ def plan_check(
     if command.environment is not None:
         environment += [f"{variable.name}={variable.value or ''}" for variable in command.environment.variables]
     user = command.user if settings.switch_user and command.user else effective_user(settings, framework, own)
-    return LaunchContainer(run_id, task.directory, arguments, argv0, environment, user)
+    cgroup = None if settings.cgroups is None else CgroupPlan(task.container_id, joins=True)
+    return LaunchContainer(run_id, task.directory, arguments, argv0, environment, user, cgroup=cgroup)
 
 
 def command_line(command: mesos.CommandInfo) -> tuple[list[str], str]:

@@ -1,0 +1,67 @@
+"""Which cgroups this machine has, and what keeps an agent from using them.
+
+Rules: looks only; an obstacle is a sentence that says what to do. Imports little, since `merismos doctor` asks too.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+V1_NAMES = {
+    "blkio": ("blkio",),
+    "cpu": ("cpu", "cpuacct"),
+    "cpuset": ("cpuset",),
+    "devices": ("devices",),
+    "mem": ("memory",),
+    "pids": ("pids",),
+}
+V2_NAMES = {"blkio": "io", "cpu": "cpu", "cpuset": "cpuset", "mem": "memory", "pids": "pids"}
+UNIFIED = 2
+ISOLATORS = tuple(sorted(V1_NAMES))
+
+
+def version_of(hierarchy: Path) -> int:
+    """Return 2 or 1; 0 where no cgroups are mounted."""
+    if (hierarchy / "cgroup.controllers").is_file():
+        return UNIFIED
+    mounted = [name for names in V1_NAMES.values() for name in names if (hierarchy / name / "cgroup.procs").is_file()]
+    return 1 if mounted else 0
+
+
+def obstacle(hierarchy: Path, version: int, isolator: str) -> str | None:
+    """Return what keeps an isolator from working here, None where nothing does."""
+    if version == 0:
+        return f"no cgroups are mounted at {hierarchy}; mount them (systemd does), or give --cgroups_hierarchy"
+    if version == UNIFIED:
+        return _obstacle_v2(hierarchy, isolator)
+    for name in V1_NAMES[isolator]:
+        folder = hierarchy / name
+        if not (folder / "cgroup.procs").is_file():
+            mount = f"mount -t cgroup -o {name} cgroup {folder}"
+            return f"the controller {name} is not mounted at {folder}; mount it: mkdir {folder}; {mount}"
+        if not os.access(folder, os.W_OK):
+            return f"{folder} can't be written: run the agent as root"
+    return obstacle_of_launcher(hierarchy, version)
+
+
+def obstacle_of_launcher(hierarchy: Path, version: int) -> str | None:
+    """Return what keeps the linux launcher from working here, None where nothing does."""
+    folder = hierarchy / "freezer" if version == 1 else hierarchy
+    if version == 0 or not (folder / "cgroup.procs").is_file():
+        return f"no cgroups are mounted at {folder}; mount them (systemd does), or give --cgroups_hierarchy"
+    if not os.access(folder, os.W_OK):
+        return f"{folder} can't be written: run the agent as root, or give a delegated --cgroups_hierarchy"
+    return None
+
+
+def _obstacle_v2(hierarchy: Path, isolator: str) -> str | None:
+    name = V2_NAMES.get(isolator)
+    if name is None:
+        return f"{isolator} is not supported with cgroups of version 2 yet; leave it out"
+    if name not in (hierarchy / "cgroup.controllers").read_text(encoding="ascii").split():
+        return (
+            f"the controller {name} is not in {hierarchy}/cgroup.controllers; the kernel lacks it, a mount of version 1 has it, "
+            "or whoever delegated this cgroup keeps it (systemd: Delegate=yes)"
+        )
+    return obstacle_of_launcher(hierarchy, 2)

@@ -1,0 +1,41 @@
+"""The limits of a custom executor's container: they follow its tasks as these come and go.
+
+Rules: an executor that took more than it and its tasks may have is killed, and its tasks fail for that. What is not started yet, or
+has ended, has no limits to change; the tasks of a default executor have a container each.
+Source: Mesos, docs/isolators/cgroups-mem.md.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from merismos.core.agent.effects import Log, SignalContainer, UpdateContainer
+from merismos.core.agent.executors_state import Executor, ExecutorPhase
+from merismos.core.containers.cgroup_plan import plan_update
+from merismos.core.containers.executor_plan import demand_of_executor
+
+if TYPE_CHECKING:
+    from merismos.core.agent import events
+    from merismos.core.agent.state import Agent
+
+_SIGKILL = 9
+_LIMITED = frozenset({ExecutorPhase.REGISTERING, ExecutorPhase.RUNNING})
+
+
+def update_limits(agent: Agent, executor: Executor) -> None:
+    """Give an executor's container what the executor and its tasks need together now."""
+    settings = agent.settings.cgroups
+    if settings is not None and not executor.is_builtin and executor.phase in _LIMITED:
+        writes = plan_update(settings, demand_of_executor(executor))
+        agent.effects.append(UpdateContainer(executor.container_id, writes))
+
+
+def on_container_limited(agent: Agent, event: events.ContainerLimited, now: float) -> None:
+    """End an executor whose container took more than it may."""
+    executor = agent.executors[event.container_id]
+    if executor.limitation is None:
+        executor.limit(event.limitation)
+        text = f"executor '{executor.executor_id}' of framework {executor.framework_id} is ended"
+        agent.effects.append(Log("notice", f"{text}: {event.limitation.message.splitlines()[0]}"))
+        agent.effects.append(SignalContainer(executor.container_id, _SIGKILL))
+    del now

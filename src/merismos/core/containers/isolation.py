@@ -1,0 +1,69 @@
+"""Which isolators an agent runs: `--isolation` and `--launcher`, spelled as in Mesos.
+
+Rules: `process` and `cgroups` are short for the two isolators of CPU and memory; an isolator that isn't known, isn't there yet, or
+contradicts another is named, with what to write instead. Isolators of cgroups bring the linux launcher with them.
+Source: Mesos, docs/mesos-containerizer.md.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from merismos.model.rejection import Rejection
+
+CGROUPS = ("blkio", "cpu", "cpuset", "devices", "mem", "pids")
+LAUNCHERS = ("posix", "linux")
+ALL = "cgroups/all"
+_SHORT = {"process": ("posix/cpu", "posix/mem"), "cgroups": ("cgroups/cpu", "cgroups/mem")}
+_POSIX = ("filesystem/posix", "posix/cpu", "posix/mem")
+_NOT_YET = (
+    "appc/runtime", "cgroups/hugetlb", "cgroups/net_cls", "cgroups/net_prio", "cgroups/perf_event", "disk/du", "disk/xfs",
+    "docker/runtime", "docker/volume", "environment_secret", "filesystem/linux", "filesystem/shared", "gpu/nvidia",
+    "linux/capabilities", "linux/devices", "linux/nnp", "linux/seccomp", "namespaces/ipc", "namespaces/pid", "network/cni",
+    "network/port_mapping", "network/ports", "posix/disk", "posix/rlimits", "volume/csi", "volume/host_path", "volume/image",
+    "volume/sandbox_path", "volume/secret",
+)  # fmt: skip
+
+
+class Isolation(msgspec.Struct, frozen=True):
+    """The isolators that were asked for.
+
+    Shapes: `names` in full, each once; `cgroups` are those of `cgroups/`; `everything`: whatever of them the machine can;
+    `launcher` is posix or linux.
+    """
+
+    names: tuple[str, ...]
+    cgroups: tuple[str, ...]
+    everything: bool
+    launcher: str
+
+
+def parse_isolation(text: str, launcher: str) -> Isolation | Rejection:
+    """Return what `--isolation` and `--launcher` ask for, or why that can't be."""
+    if launcher not in LAUNCHERS:
+        return Rejection("launcher_unknown", f"--launcher={launcher} is not known; give {' or '.join(LAUNCHERS)}")
+    names: dict[str, None] = {}
+    for part in filter(None, (part.strip() for part in text.split(","))):
+        names.update(dict.fromkeys(_SHORT.get(part, (part,))))
+    for name in names:
+        fault = _fault_of(name, names)
+        if fault is not None:
+            return Rejection("isolation_invalid", f"--isolation={text}: {fault}")
+    everything = ALL in names
+    cgroups = CGROUPS if everything else tuple(one for one in CGROUPS if f"cgroups/{one}" in names)
+    return Isolation(tuple(names), cgroups, everything, "linux" if cgroups else launcher)
+
+
+def _fault_of(name: str, names: dict[str, None]) -> str | None:
+    kind, _, subject = name.partition("/")
+    if name in _NOT_YET:
+        return f"'{name}' is not supported yet; leave it out"
+    if name not in _POSIX and name != ALL and not (kind == "cgroups" and subject in CGROUPS):
+        known = ", ".join((*_POSIX, *(f"cgroups/{one}" for one in CGROUPS), ALL))
+        return f"'{name}' is not known; known are {known}"
+    if kind == "cgroups" and name != ALL and ALL in names:
+        return f"'{name}' and '{ALL}' exclude each other; the latter holds the former"
+    if kind == "posix" and (f"cgroups/{subject}" in names or ALL in names):
+        other = ALL if ALL in names else f"cgroups/{subject}"
+        return f"'{name}' and '{other}' exclude each other, since both are about {subject}; leave '{name}' out"
+    return None

@@ -1,0 +1,159 @@
+"""From an agent's flags to what isolates its containers.
+
+Rules: what was asked for by name is there or the agent doesn't start; of `cgroups/all` it takes what the machine can, and says what
+that is. Without cgroups nothing is limited, and the log says so.
+Errors: FlagError, with what to change.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from merismos.adapters.linux import cgroup_detection, detection
+from merismos.adapters.linux.cgroups import Cgroups, CgroupUsage
+from merismos.adapters.linux.cgroups_v1 import CgroupsV1
+from merismos.adapters.linux.cgroups_v2 import CgroupsV2
+from merismos.core.agent.state import AgentSettings
+from merismos.core.containers.cgroup_plan import DEVICES, CgroupSettings, Throttle
+from merismos.core.containers.isolation import parse_isolation
+from merismos.model.rejection import Rejection
+from merismos.protocol import json
+from merismos.protocol.errors import DecodeError
+from merismos.protocol.v1 import mesos
+from merismos.shell.flags import FlagError, Flags
+
+_MB = 1 << 20
+_THROTTLE = re.compile(r"(\d+:\d+)((?: (?:rbps|wbps|riops|wiops)=\d+)+)")
+_CPUS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
+_UNLIMITED = "tasks share CPU and memory without limits"
+
+
+def cgroup_settings(flags: Flags) -> CgroupSettings | None:
+    """Return what the agent's cgroups shall do, None where it makes none."""
+    isolation = parse_isolation(flags.text("isolation") or "", flags.text("launcher") or "posix")
+    if isinstance(isolation, Rejection):
+        raise FlagError(isolation.message)
+    if isolation.launcher == "posix":
+        return None
+    hierarchy = _hierarchy(flags)
+    version = cgroup_detection.version_of(hierarchy)
+    fault = cgroup_detection.obstacle_of_launcher(hierarchy, version)
+    if fault is not None:
+        raise FlagError(f"--launcher=linux, which {_asker(isolation.names)} needs: {fault}")
+    active = []
+    for isolator in isolation.cgroups:
+        fault = cgroup_detection.obstacle(hierarchy, version, isolator)
+        if fault is None:
+            active.append(isolator)
+        elif not isolation.everything:
+            raise FlagError(f"--isolation names cgroups/{isolator}, but {fault}")
+    return CgroupSettings(
+        version=version,
+        isolators=tuple(active),
+        enable_cfs=flags.on("cgroups_enable_cfs"),
+        limit_swap=flags.on("cgroups_limit_swap"),
+        revocable_cpu_low_priority=flags.on("revocable_cpu_low_priority"),
+        pids_max=flags.whole("cgroups_pids_max"),
+        cpuset_cpus=_cpus(flags),
+        throttles=_throttles(flags),
+        devices=(*DEVICES, *_devices(flags)),
+        mem_total_mb=detection.memory_bytes() // _MB,
+    )
+
+
+def open_cgroups(flags: Flags, settings: AgentSettings) -> Cgroups | None:
+    """Make the root of the containers' cgroups, and say what isolates them.
+
+    Errors: FlagError where that can't be had.
+    """
+    log = structlog.get_logger()
+    wanted = settings.cgroups
+    if wanted is None:
+        how = "for limits: --isolation=cgroups/cpu,cgroups/mem, as root"
+        log.info("isolation", launcher="posix", active=flags.text("isolation"), missing=_UNLIMITED, how=how)
+        return None
+    kind = CgroupsV1 if wanted.version == 1 else CgroupsV2
+    cgroups = kind(_hierarchy(flags), flags.text("cgroups_root") or "mesos", wanted.isolators)
+    try:
+        cgroups.prepare()
+    except OSError as error:
+        raise FlagError(f"--cgroups_root={cgroups.root}: {error.strerror or error}; {_remedy(error)}") from error
+    names = ",".join(f"cgroups/{one}" for one in wanted.isolators)
+    missing = [one for one in cgroup_detection.ISOLATORS if one not in wanted.isolators]
+    version, where = wanted.version, f"{cgroups.hierarchy}, below {cgroups.root}"
+    log.info("isolation", launcher="linux", cgroups=version, where=where, active=names, not_active=",".join(missing))
+    return cgroups
+
+
+def _remedy(error: OSError) -> str:
+    if error.errno == errno.EWOULDBLOCK:
+        return "choose another --cgroups_root for this one"
+    if error.errno == errno.EBUSY:
+        return "a cgroup that holds processes can't have controllers below it; choose another --cgroups_root"
+    return "run the agent as root, or give a --cgroups_root below which it may make cgroups"
+
+
+def measure_of(cgroups: Cgroups | None) -> Callable[[str], CgroupUsage] | None:
+    """Return what tells the use of a container by its id, None where only /proc does."""
+    return None if cgroups is None else cgroups.usage
+
+
+def _hierarchy(flags: Flags) -> Path:
+    return Path(flags.text("cgroups_hierarchy") or "/sys/fs/cgroup")
+
+
+def _asker(names: tuple[str, ...]) -> str:
+    return ", ".join(name for name in names if name.startswith("cgroups/")) or "it"
+
+
+def _cpus(flags: Flags) -> str:
+    text = flags.text("cgroups_cpuset_cpus") or ""
+    if text and _CPUS.fullmatch(text) is None:
+        raise FlagError(f"--cgroups_cpuset_cpus={text} is no list of CPUs; write for example 0,2-3")
+    return text
+
+
+def _throttles(flags: Flags) -> tuple[Throttle, ...]:
+    """Return the rates of --cgroups_io_max."""
+    found = []
+    for part in filter(None, (part.strip() for part in (flags.text("cgroups_io_max") or "").split(";"))):
+        match = _THROTTLE.fullmatch(part)
+        if match is None:
+            raise FlagError(
+                f"--cgroups_io_max: '{part}' can't be read; write MAJOR:MINOR and rbps=, wbps=, riops= or wiops= with numbers"
+            )
+        for pair in match[2].split():
+            kind, _, rate = pair.partition("=")
+            found.append(Throttle(match[1], kind, int(rate)))
+    return tuple(found)
+
+
+def _devices(flags: Flags) -> list[str]:
+    """Return the entries of --allowed_devices."""
+    text = flags.text("allowed_devices")
+    if not text:
+        return []
+    try:
+        allowed = json.decode(mesos.DeviceWhitelist, text.encode()).allowed_devices
+    except DecodeError as error:
+        raise FlagError(f"--allowed_devices is no DeviceWhitelist in JSON: {error}") from error
+    return [_entry(access) for access in allowed]
+
+
+def _entry(access: mesos.DeviceAccess) -> str:
+    path = access.device.path
+    try:
+        kind, major, minor = detection.device_number(path or "")
+    except OSError as error:
+        raise FlagError(f"--allowed_devices: {path} is no device of this machine: {error.strerror or error}") from error
+    rights = [
+        name
+        for name, given in (("r", access.access.read), ("w", access.access.write), ("m", access.access.mknod))
+        if given
+    ]
+    return f"{kind} {major}:{minor} {''.join(rights) or 'r'}"

@@ -1,0 +1,71 @@
+"""Isolators that only version 1 has so far, and limits on block devices, which user-mode Linux has none of."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from linux.cgroup_agent import cgroup_agent, why_not
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
+MB = 1 << 20
+
+
+def needs(isolator: str) -> None:
+    reason = why_not(isolator)
+    if reason:
+        pytest.skip(reason)
+
+
+def disk_of(path: Path) -> str:
+    """Return major:minor of the whole disk that a path is on."""
+    number = path.stat().st_dev
+    name = f"{os.major(number)}:{os.minor(number)}"
+    device = Path("/sys/dev/block", name)
+    if not device.exists():
+        pytest.skip(f"{path} is on no block device, so there is nothing to throttle")
+    return (device.resolve().parent / "dev").read_text().strip() if (device / "partition").exists() else name
+
+
+def test_a_device_that_is_not_allowed_can_be_made_and_not_opened(tmp_path: Path) -> None:
+    needs("devices")
+
+    async def scenario() -> None:
+        async with cgroup_agent(tmp_path / "w", "cgroups/devices") as agent:
+            agent.run("t", "mknod kmsg c 1 11; head -c 8 /dev/zero | wc -c; echo seen > /dev/null; dd if=kmsg count=1")
+            assert (await agent.end_of("t"))["state"] == "TASK_FAILED"
+            assert agent.output("t").splitlines()[0] == "8"
+            assert "Operation not permitted" in agent.output("t")
+
+    asyncio.run(scenario())
+
+
+def test_a_device_that_the_operator_allowed_can_be_opened(tmp_path: Path) -> None:
+    needs("devices")
+    allowed = '{"allowed_devices":[{"device":{"path":"/dev/kmsg"},"access":{"read":true}}]}'
+
+    async def scenario() -> None:
+        async with cgroup_agent(tmp_path / "w", "cgroups/devices", f"--allowed_devices={allowed}") as agent:
+            agent.run("t", "dd if=/dev/kmsg of=/dev/null count=1 bs=8192 && dd if=/dev/zero of=/dev/kmsg count=1")
+            await agent.end_of("t")
+            assert agent.output("t").count("Operation not permitted") == 1, "it may be read, and not written"
+
+    asyncio.run(scenario())
+
+
+def test_a_task_that_writes_to_a_disk_gets_the_rate_that_containers_have(tmp_path: Path) -> None:
+    needs("blkio")
+    rate = f"--cgroups_io_max={disk_of(tmp_path)} wbps={2 * MB}"
+
+    async def scenario() -> None:
+        async with cgroup_agent(tmp_path / "w", "cgroups/blkio", rate) as agent:
+            began = time.monotonic()
+            agent.run("t", "dd if=/dev/zero of=data bs=64k count=64 oflag=direct")
+            assert (await agent.end_of("t"))["state"] == "TASK_FINISHED", agent.output("t")
+            assert time.monotonic() - began >= 1.8, "4 MB at 2 MB a second"
+
+    asyncio.run(scenario())
