@@ -20,6 +20,7 @@ from merismos.core.allocator.cluster import Cluster, minimum_of
 from merismos.core.allocator.constraints import conditions_of
 from merismos.core.allocator.cycle import Cycle
 from merismos.core.allocator.filters import last_step, refuse
+from merismos.core.allocator.quota_cycle import QuotaCycle
 from merismos.core.allocator.settings import AllocatorSettings, Grant, RoleView
 from merismos.core.allocator.views import role_views
 from merismos.core.kernel import Prng
@@ -28,6 +29,7 @@ from merismos.model.resources import Resources
 if TYPE_CHECKING:
     from merismos.core.allocator.explanation import Explanation
     from merismos.core.allocator.slots import Framework
+    from merismos.model.quota import Quota
     from merismos.protocol.v1 import mesos, scheduler
 
 REST_PER_AGENT_S: Final = 5e-6
@@ -43,6 +45,8 @@ class Allocator:
         self.settings = settings
         self._cluster = Cluster(settings, Prng(seed))
         self._cycle = Cycle(self._cluster)
+        self._quota_cycle = QuotaCycle(self._cluster)
+        self._paused = ""
         self._rested_at = 0.0
         self._last_refusal = (-1.0, 0.0, 0)  # now, refuse_s and the step that they give: many are declined at once
         self.runs = 0
@@ -203,14 +207,15 @@ class Allocator:
         agent = self._cluster.agents.get(agent_id)
         if agent is not None:
             agent.active = True
-            agent.offered = agent.listed
+            self._cluster.set_offered(agent)
             self._cluster.dirty[agent] = None
 
     def deactivate_agent(self, agent_id: str) -> None:
         """Offer nothing of an agent for now."""
         agent = self._cluster.agents.get(agent_id)
         if agent is not None:
-            agent.active = agent.offered = False
+            agent.active = False
+            self._cluster.set_offered(agent)
 
     def set_whitelist(self, hostnames: Iterable[str] | None) -> None:
         """Offer only from agents with these hostnames; None for all."""
@@ -218,7 +223,7 @@ class Allocator:
         cluster.whitelist = None if hostnames is None else dict.fromkeys(hostnames)
         for agent in cluster.agents.values():
             agent.listed = cluster.whitelist is None or agent.hostname in cluster.whitelist
-            agent.offered = agent.active and agent.listed
+            cluster.set_offered(agent)
         cluster.all_dirty = True
 
     # ------------------------------------------------------------ resources
@@ -280,9 +285,35 @@ class Allocator:
         """Give a role a weight against its siblings; 1 is every role's default."""
         self._cluster.tree.set_weight(role, weight)
 
+    def set_quota(self, role: str, quota: Quota) -> None:
+        """Guarantee a role something and limit it, with all below it; a quota that says nothing takes it away."""
+        self._cluster.set_quota(role, quota)
+
+    def consumed(self, role: str) -> dict[str, int]:
+        """Return what a role with a quota consumes: offered, allocated and reserved scalars. Units: thousandths."""
+        return {name: milli for name, milli in self._cluster.quotas.roles[role].consumed.items() if milli}
+
+    def is_past_limit(self, role: str, resources: Resources) -> bool:
+        """Return whether a limit is passed, and taking `resources` back from `role` would bring it nearer."""
+        return self._cluster.quotas.exceeds(role, resources)
+
+    def is_in_the_way(self, role: str, resources: Resources) -> bool:
+        """Return whether a guarantee can't be met by what is free, and taking `resources` back from `role` would help."""
+        return self._cluster.quotas.is_in_the_way(role, resources)
+
     # ------------------------------------------------------------ cycles
+    def pause(self, reason: str) -> None:
+        """Grant nothing until `resume`; `reason` explains why."""
+        self._paused = reason
+
+    def resume(self) -> None:
+        """Grant again."""
+        self._paused = ""
+
     def allocate(self, now: float) -> list[Grant]:
         """Run one cycle over the dirty agents; what it grants is charged already."""
+        if self._paused:
+            return []
         cluster = self._cluster
         for agent in cluster.expiries.end(now):
             cluster.dirty[agent] = None
@@ -298,10 +329,13 @@ class Allocator:
         self.runs += 1
         self._rested_at = now + max(self.settings.debounce_s, len(agents) * REST_PER_AGENT_S)
         cluster.tree.settle(now, self.settings.allocation_interval_s)
-        return self._cycle.run(agents)
+        cycle = self._quota_cycle if cluster.quotas.roles else self._cycle
+        return cycle.run(agents)
 
     def next_deadline(self) -> float | None:
         """Return the next instant at which `allocate` should run, None while nothing waits for it."""
+        if self._paused:
+            return None
         cluster = self._cluster
         expiry = cluster.expiries.next()
         if cluster.all_dirty or cluster.dirty:
@@ -311,7 +345,9 @@ class Allocator:
     # ------------------------------------------------------------ explanations
     def explain(self, framework_id: str, role: str, wanted: Resources | None, now: float) -> Explanation:
         """Return why a framework that waits for `wanted` in a role wasn't offered it, agent by agent in sum."""
-        return explanation.explain(self._cluster, self._cycle.bases(), framework_id, role, wanted, now)
+        return explanation.explain(
+            self._cluster, self._cycle.bases(), framework_id, role, wanted, now, paused=self._paused
+        )
 
     def role_view(self) -> list[RoleView]:
         """Return every role that has frameworks, by name, with its ancestors."""

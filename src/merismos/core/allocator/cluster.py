@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from merismos.core.allocator.agents import HAS_GPUS, IS_REMOTE, Agent
 from merismos.core.allocator.filters import Expiries, sweep
+from merismos.core.allocator.quota import Quotas
 from merismos.core.allocator.slots import Framework, SlotTable
 from merismos.core.allocator.tree import Minimum, RoleTree, Slot
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from merismos.core.allocator.settings import AllocatorSettings
     from merismos.core.kernel import Prng
+    from merismos.model.quota import Quota
     from merismos.model.resources import Resources
 
 
@@ -48,6 +50,7 @@ class Cluster:
         self.agents: dict[str, Agent] = {}
         self.expiries = Expiries()
         self.dirty: dict[Agent, None] = {}
+        self.quotas = Quotas(self.dirty)
         self.all_dirty = False
         self.waiting: dict[Agent, None] = {}
         self._full: dict[Framework, None] = {}
@@ -135,22 +138,29 @@ class Cluster:
         self.agents[agent.id] = agent
         self._place(agent)
         self.dirty[agent] = None
+        if self.quotas.roles:
+            self.quotas.come(agent)
 
     def resize(self, agent: Agent, total: Resources) -> None:
         """Give an agent another total, and read its attributes again."""
         self.learn(total)
-        self.tree.shrink(agent.total)
+        before = agent.total
+        self.tree.shrink(before)
         self.tree.grow(total)
         agent.resize(total)
         agent.refusals = []
         self._place(agent)
         self.dirty[agent] = None
+        if self.quotas.roles:
+            self.quotas.resize(agent, before)
 
     def remove(self, agent: Agent) -> None:
         """Forget an agent with all that is allocated of it."""
         del self.agents[agent.id]
         self.dirty.pop(agent, None)
         self.waiting.pop(agent, None)
+        if self.quotas.roles:
+            self.quotas.go(agent)
         agent.refusals = []
         for slot, count in list(agent.held.items()):
             self.settle_offers(agent, slot, count)
@@ -193,6 +203,8 @@ class Cluster:
         agent.take(slot, resources)
         self.tree.charge(slot, self.tree.allocation(resources))
         agent.recount()
+        if self.quotas.roles:
+            self.quotas.use(agent, slot.role, resources)
 
     def give_back(self, agent: Agent, slot: Slot, resources: Resources) -> None:
         """Free resources that a slot has."""
@@ -200,6 +212,20 @@ class Cluster:
         agent.give_back(slot, resources)
         tree.charge(slot, -(agent.allocation if resources is agent.seen else tree.allocation(resources)))
         self.dirty[agent] = None
+        if self.quotas.roles:
+            self.quotas.give_back(agent, slot.role, resources)
+
+    # ------------------------------------------------------------ quota
+    def set_quota(self, role: str, quota: Quota) -> None:
+        """Let a role have a quota, and look at every agent again."""
+        self.quotas.set(role, quota, self.agents.values())
+        self.all_dirty = True
+
+    def set_offered(self, agent: Agent) -> None:
+        """Follow whether an agent is active and listed."""
+        agent.offered = agent.active and agent.listed
+        if self.quotas.roles:
+            self.quotas.follow(agent)
 
     # ------------------------------------------------------------ offers
     def held_max(self) -> int:

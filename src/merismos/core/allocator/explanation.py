@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from merismos.core.allocator.cluster import Cluster
+    from merismos.core.allocator.quota import Offerable, Quotas
     from merismos.core.allocator.tree import Slot
 
 SAMPLES_MAX: Final = 3
@@ -27,8 +28,8 @@ SAMPLES_MAX: Final = 3
 class Obstacle(msgspec.Struct, frozen=True, gc=False):
     """One reason and the agents that it keeps from a framework.
 
-    Shapes: `reason` one of inactive, whitelist, constraint, gpu, region, too_small, offered, held, in_use, filtered,
-    below_minimum, capped, behind; `samples` agent ids.
+    Shapes: `reason` one of inactive, whitelist, constraint, gpu, region, too_small, offered, held, in_use, quota_limit, headroom,
+    filtered, below_minimum, capped, behind; `samples` agent ids.
     """
 
     reason: str
@@ -80,9 +81,14 @@ class _Tally:
         self.agents: dict[tuple[str, str], list[str]] = {}
         self.nearest: dict[tuple[str, str], tuple[float, NearestFit]] = {}
         self.until: dict[tuple[str, str], float] = {}
+        self.texts: dict[tuple[str, str], str] = {}
 
     def count(self, reason: str, name: str, agent: Agent) -> None:
         self.agents.setdefault((reason, name), []).append(agent.id)
+
+    def count_quota(self, reason: str, text: str, agent: Agent) -> None:
+        self.texts[reason, text] = text
+        self.count(reason, text, agent)
 
     def count_short(self, reason: str, agent: Agent, has: Mapping[str, int], wanted: Mapping[str, int]) -> None:
         shortages = [
@@ -108,6 +114,8 @@ class _Tally:
         reason, name = key
         if reason == "filtered":
             return f"filtered for {max(1, -int(-(self.until[key] - now) // 1))} s more"
+        if key in self.texts:
+            return self.texts[key]
         if key not in self.nearest:
             return _MESSAGES[reason]
         shortage = max(self.nearest[key][1].shortages, key=_lack)
@@ -135,12 +143,22 @@ _MESSAGES: Final = {
 
 
 def explain(
-    cluster: Cluster, bases: Sequence[int], framework_id: str, role: str, wanted: Resources | None, now: float
+    cluster: Cluster,
+    bases: Sequence[int],
+    framework_id: str,
+    role: str,
+    wanted: Resources | None,
+    now: float,
+    *,
+    paused: str = "",
 ) -> Explanation:
-    """Return why a framework that waits for `wanted` in a role isn't offered it; `bases` are the cycle's masks by kind of agent."""
+    """Return why a framework that waits for `wanted` in a role isn't offered it.
+
+    Shapes: `bases` the cycle's masks by kind of agent; `paused` why nothing is granted to anybody.
+    """
     framework = cluster.frameworks.get(framework_id)
     slot = None if framework is None else framework.slots.get(role)
-    standing = _standing(framework is not None, slot)
+    standing = _standing(framework is not None, slot) or paused
     tally = _Tally()
     if slot is not None and not standing:
         capped = cluster.capped()
@@ -199,8 +217,15 @@ def _judge(
     if any(has.get(name, 0) < amount for name, amount in needs.items()):
         tally.count_short("held" if agent.held else "in_use", agent, has, needs)
         return
-    until = held_until(agent, slot.bit, free)
     minimum = cluster.minimum if slot.minimum is None else slot.minimum
+    if cluster.quotas.roles and free and is_big_enough(minimum, has):
+        offerable = cluster.quotas.shrink(slot.role, free)
+        left = offerable.resources.quantities()
+        if not is_big_enough(minimum, left) or any(left.get(name, 0) < amount for name, amount in needs.items()):
+            _count_cut(cluster.quotas, agent, offerable, needs, tally)
+            return
+        free, has = offerable.resources, left
+    until = held_until(agent, slot.bit, free)
     if not free or not is_big_enough(minimum, has):
         tally.count("below_minimum", "", agent)
     elif until is not None:
@@ -209,6 +234,23 @@ def _judge(
         tally.until[key] = min(until, tally.until.get(key, until))
     else:
         tally.count("capped" if capped else "behind", "", agent)
+
+
+def _count_cut(quotas: Quotas, agent: Agent, offerable: Offerable, needs: Mapping[str, int], tally: _Tally) -> None:
+    """Count an agent of which quota keeps back what would be needed."""
+    left = offerable.resources.quantities()
+    short = [name for name in offerable.cut if left.get(name, 0) < needs.get(name, 0)] or list(offerable.cut)
+    name = short[0]
+    by = offerable.cut[name]
+    if by is quotas.root:
+        held = f"{name} {format_milli(quotas.root.below.get(name, 0))}"
+        text = f"held back for the quota guarantees of other roles, which still ask for {held}"
+        tally.count_quota("headroom", text, agent)
+        return
+    used, most = format_milli(by.consumed.get(name, 0)), format_milli(by.limits[name])
+    tally.count_quota(
+        "quota_limit", f"kept by the quota limit of role {by.path}: {name} {used} of {most} in use", agent
+    )
 
 
 def _exclusion(agent: Agent, slot: Slot, *, never: bool) -> str:
