@@ -51,8 +51,15 @@ def plus(*parts: Quantities) -> Quantities:
 class QuotasHold(RuleBasedStateMachine):
     """An allocator with quotas, and what its agents say."""
 
-    @initialize()
-    def start(self) -> None:
+    @initialize(
+        totals=st.lists(st.sampled_from(TOTALS), min_size=1, max_size=4),
+        members=st.lists(roles, min_size=1, max_size=3),
+        guarantees=amounts,
+        limits=amounts,
+    )
+    def start(
+        self, totals: list[Resources], members: list[list[str]], guarantees: Quantities, limits: Quantities
+    ) -> None:
         self.real = Allocator(AllocatorSettings())
         self.now = 100.0
         self.quotas: dict[str, Quota] = {}
@@ -60,6 +67,11 @@ class QuotasHold(RuleBasedStateMachine):
         self.numbers = iter(range(1, 1_000_000))
         self.offers: list[Grant] = []
         self.tasks: list[Grant] = []
+        for total in totals:
+            self.agent_came(total=total, used=False, pick=0)
+        for one in members:
+            self.framework_came(roles=one, capabilities=CAPABILITIES)
+        self.quota_was_set("eng", guarantees, limits)
 
     # what the agents say ---------------------------------------------------
     def consumed(self, role: str) -> Quantities:
@@ -233,4 +245,4 @@ class QuotasHold(RuleBasedStateMachine):
 
 
 TestQuotasHold = QuotasHold.TestCase
-TestQuotasHold.settings = settings(max_examples=60, stateful_step_count=50)
+TestQuotasHold.settings = settings(max_examples=60, stateful_step_count=50, deadline=None)
