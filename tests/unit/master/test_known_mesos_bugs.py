@@ -194,7 +194,7 @@ def test_mesos_6285_what_an_agent_has_to_recover_does_not_grow_with_what_it_has_
 def test_the_removal_of_a_quota_that_does_not_exist_is_refused_clearly() -> None:
     """A real Mesos master crashed on it."""
     answer = Rig().operate({"type": "REMOVE_QUOTA", "remove_quota": {"role": "nobody"}})
-    assert answer == (400, "Failed to remove quota for role 'nobody': the role has no quota")
+    assert answer == (400, "Failed to remove quota: Role 'nobody' has no quota set")
 
 
 def test_the_removal_of_a_standalone_container_is_refused_clearly() -> None:

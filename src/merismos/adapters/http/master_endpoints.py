@@ -22,13 +22,13 @@ from merismos.adapters.http import files as files_endpoints
 from merismos.adapters.http.operator import NOT_IMPLEMENTED, OperatorEndpoint, require_leader
 from merismos.adapters.http.prometheus import exposition
 from merismos.adapters.http.sinks import slow_handler
-from merismos.adapters.http.slow import Endpoint, Handler, Refused, body_of, reply, send_slices
+from merismos.adapters.http.slow import Endpoint, Handler, Refused, body_of, not_allowed, reply, send_slices
 from merismos.core.master.events import TaskKillAsked
 from merismos.core.master.views import metrics, v0
 from merismos.protocol import json
 from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import master as operator
-from merismos.protocol.v1 import mesos
+from merismos.protocol.v1 import mesos, quota
 from merismos.shell.quantities import parse_duration_s
 
 if TYPE_CHECKING:
@@ -104,6 +104,8 @@ class MasterEndpoints:
         return read
 
     async def _change(self, path: str, request: web.Request) -> web.StreamResponse:
+        if path == "/quota":
+            return await self._change_quota(request)
         if path != "/weights":
             return await self._changed_not(request)
         text = (await body_of(request)).decode(errors="replace")
@@ -113,6 +115,21 @@ class MasterEndpoints:
         except DecodeError as error:
             reason = _WRAPPING.sub("", str(error).partition(": ")[2])
             raise Refused(400, f"Failed to convert weights JSON array to protobuf '{text}': {reason}") from None
+        return await self._operators.change(request, call)
+
+    async def _change_quota(self, request: web.Request) -> web.StreamResponse:
+        if request.method == "POST":
+            return await self._operators.change(request, _set_quota(await body_of(request)))
+        if request.method != "DELETE":
+            return not_allowed(request.method, ("GET", "POST", "DELETE"))
+        role = request.path.partition("/quota/")[2].strip("/")
+        path = f"/master/quota/{role}" if role else "/master/quota"
+        if not role:
+            text = f"Failed to parse remove quota request for path '{path}': expected 3 tokens, found 2 tokens"
+            raise Refused(400, text)
+        if role not in self._reads.master.quotas_asked:
+            raise Refused(400, f"Failed to remove quota for path '{path}': Role '{role}' has no quota set")
+        call = operator.Call(type=operator.Call_Type.REMOVE_QUOTA, remove_quota=operator.Call_RemoveQuota(role=role))
         return await self._operators.change(request, call)
 
     async def _changed_not(self, request: web.Request) -> web.StreamResponse:
@@ -176,6 +193,21 @@ class MasterEndpoints:
         if not name or not wanted.is_relative_to(self._pages.resolve()):
             raise Refused(404, "404 Not Found.")
         return await _file(wanted)
+
+
+def _set_quota(body: bytes) -> operator.Call:
+    """Return the call that a body of POST /quota stands for.
+
+    Errors: Refused.
+    """
+    text = body.decode(errors="replace")
+    try:
+        asked = json.decode(quota.QuotaRequest, body)
+    except DecodeError as error:
+        reason = str(error).partition(": ")[2] or str(error)
+        raise Refused(400, f"Failed to parse set quota request JSON '{text}': {reason}") from None
+    set_quota = operator.Call_SetQuota(quota_request=asked)
+    return operator.Call(type=operator.Call_Type.SET_QUOTA, set_quota=set_quota)
 
 
 async def _health(request: web.Request) -> web.StreamResponse:  # noqa: ARG001 - a handler's signature

@@ -20,6 +20,7 @@ from merismos.core.allocator.cluster import Cluster, minimum_of
 from merismos.core.allocator.constraints import conditions_of
 from merismos.core.allocator.cycle import Cycle
 from merismos.core.allocator.filters import last_step, refuse
+from merismos.core.allocator.quota import consumption
 from merismos.core.allocator.quota_cycle import QuotaCycle
 from merismos.core.allocator.settings import AllocatorSettings, Grant, RoleView
 from merismos.core.allocator.views import role_views
@@ -289,9 +290,12 @@ class Allocator:
         """Guarantee a role something and limit it, with all below it; a quota that says nothing takes it away."""
         self._cluster.set_quota(role, quota)
 
-    def consumed(self, role: str) -> dict[str, int]:
-        """Return what a role with a quota consumes: offered, allocated and reserved scalars. Units: thousandths."""
-        return {name: milli for name, milli in self._cluster.quotas.roles[role].consumed.items() if milli}
+    def consumption(self, role: str, offers: Iterable[tuple[str, Resources]] = ()) -> dict[str, int]:
+        """Return what counts for the quota of a role, whether it has one or not, without what `offers` have (role, resources).
+
+        Units: thousandths.
+        """
+        return consumption(role, self._cluster.agents.values(), offers)
 
     def is_past_limit(self, role: str, resources: Resources) -> bool:
         """Return whether a limit is passed, and taking `resources` back from `role` would bring it nearer."""

@@ -228,21 +228,15 @@ class Quotas:
         chain = self.chain(role)
         if not chain:
             return
-        changed: dict[str, None] = {}
-        for identity, milli in _scalars(resources):
-            name, owner = identity.name, identity.reservation_role
-            changed[name] = None
-            for one in chain:
-                if owner is None or not is_in_subtree(owner, one.path):
-                    one.consumed[name] = one.consumed.get(name, 0) + sign * milli
         for one in chain:
-            for name in changed:
+            for name, milli in _charged(one.path, resources):
+                one.consumed[name] = one.consumed.get(name, 0) + sign * milli
                 one.settle(name)
 
     def _count_reserved(self, total: Resources, sign: int) -> None:
-        for role, resources in total.reserved_by_role().items():
-            for one in self.chain(role):
-                for identity, milli in _scalars(resources):
+        for identity, milli in _scalars(total):
+            if identity.reservations:
+                for one in self.chain(identity.reservations[-1].role):
                     one.consumed[identity.name] = one.consumed.get(identity.name, 0) + sign * milli
                     one.settle(identity.name)
 
@@ -303,27 +297,48 @@ class Quotas:
     # ------------------------------------------------------------ what offers are in the way
     def exceeds(self, role: str, resources: Resources) -> bool:
         """Return whether some role is past a limit, and `role` giving `resources` back would help."""
-        for identity, _ in _scalars(resources):
-            name, owner = identity.name, identity.reservation_role
-            for one in self.chain(role):
-                limit = one.limits.get(name)
-                over = limit is not None and one.consumed.get(name, 0) > limit
-                if over and (owner is None or not is_in_subtree(owner, one.path)):
-                    return True
-        return False
+        return any(
+            one.consumed.get(name, 0) > one.limits.get(name, _NO_BOUND)
+            for one in self.chain(role)
+            for name, _ in _charged(one.path, resources)
+        )
 
     def is_in_the_way(self, role: str, resources: Resources) -> bool:
         """Return whether headroom lacks something that `role` would free by giving `resources` back."""
+        chain = self.chain(role)
         for identity, milli in _scalars(resources):
             name = identity.name
             lacks = self.root.below.get(name, 0) > self.spare.get(name, 0)
-            if lacks and not identity.reservations and not _Room(self, self.chain(role), name).promised:
-                guaranteed = any(
-                    one.consumed.get(name, 0) - milli < one.guarantees.get(name, 0) for one in self.chain(role)
-                )
-                if not guaranteed:
-                    return True
+            beyond = all(one.consumed.get(name, 0) - milli >= one.guarantees.get(name, 0) for one in chain)
+            if lacks and beyond and not identity.reservations:
+                return True
         return False
+
+
+def consumption(role: str, agents: Iterable[Agent], offers: Iterable[tuple[str, Resources]]) -> dict[str, int]:
+    """Return what counts for `role`, counted anew and without `offers`."""
+    total: dict[str, int] = {}
+    for agent in agents:
+        for identity, milli in _scalars(agent.total):
+            if identity.reservations and is_in_subtree(identity.reservations[-1].role, role):
+                total[identity.name] = total.get(identity.name, 0) + milli
+        for slot, resources in agent.allocated.items():
+            if is_in_subtree(slot.role, role):
+                for name, milli in _charged(role, resources):
+                    total[name] = total.get(name, 0) + milli
+    for holder, resources in offers:
+        if is_in_subtree(holder, role):
+            for name, milli in _charged(role, resources):
+                total[name] -= milli
+    return {name: milli for name, milli in total.items() if milli}
+
+
+def _charged(role: str, resources: Resources) -> Iterator[tuple[str, int]]:
+    """Yield what of an allocation to `role`, or below it, counts for it besides its reservations."""
+    for identity, milli in _scalars(resources):
+        owner = identity.reservation_role
+        if owner is None or not is_in_subtree(owner, role):
+            yield identity.name, milli
 
 
 def _scalars(resources: Resources) -> Iterator[tuple[Identity, int]]:

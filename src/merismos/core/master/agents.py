@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from merismos.core.master import counters, messages, offers, publish, registrar, removals, tasks
+from merismos.core.master import counters, messages, offers, publish, quota, registrar, removals, tasks
 from merismos.core.master.effects import CloseLink, SendToAgent
 from merismos.core.master.statuses import state_for
 from merismos.model.task_states import TERMINAL
@@ -163,6 +163,7 @@ def _on_recovered_unreachable(agent_id: str, wall_at: float, master: Master, now
     master.leaving.pop(agent_id, None)
     if master.recovered_agents.pop(agent_id, None) is None:
         return
+    quota.resume_if_known(master)
     counters.count(master, "master/recovery_slave_removals")
     master.unreachable_agents[agent_id] = wall_at
     registrar.expect_garbage(master, now)
@@ -206,6 +207,7 @@ def mark_gone(master: Master, agent_id: str, wall_at: float, now: float) -> None
     registrar.expect_garbage(master, now)
     master.unreachable_agents.pop(agent_id, None)
     master.recovered_agents.pop(agent_id, None)
+    quota.resume_if_known(master)
     master.deadlines.cancel(("agent", agent_id))
     removals.cancel(master, agent_id)
     agent = master.agents.get(agent_id)

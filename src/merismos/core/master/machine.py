@@ -21,6 +21,7 @@ from merismos.core.master import (
     operator,
     operator_kill,
     publish,
+    quota,
     recovery,
     registrar,
     subscriptions,
@@ -106,6 +107,7 @@ def on_started(master: Master, event: events.Started, now: float) -> None:
     master.weights.update(master.config.weights)
     registrar.recover(master, event.registry)
     recovery.begin(master, now)
+    quota.begin(master)
 
 
 def on_wall_clock_set(master: Master, event: events.WallClockSet, now: float) -> None:  # noqa: ARG001 - a handler's shape

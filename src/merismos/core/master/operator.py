@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from merismos.core.master import agents, frameworks, registrar
+from merismos.core.master import agents, frameworks, quota, registrar
 from merismos.core.master.effects import Respond
 from merismos.model.roles import validate_role
 from merismos.protocol.v1.master import Call, Call_Type
@@ -117,15 +117,11 @@ def _on_marked_gone(agent_id: str, wall_at: float, request: int, master: Master,
     _respond(master, request, 200)
 
 
-def _on_remove_quota(master: Master, call: Call, request: int, now: float) -> None:  # noqa: ARG001 - a handler's shape
-    assert call.remove_quota is not None
-    role = call.remove_quota.role
-    _respond(master, request, 400, f"Failed to remove quota for role '{role}': the role has no quota")
-
-
 CALLS: dict[str, tuple[str, OperatorHandler]] = {
     Call_Type.TEARDOWN: ("teardown", _on_teardown),
     Call_Type.UPDATE_WEIGHTS: ("update_weights", _on_update_weights),
-    Call_Type.REMOVE_QUOTA: ("remove_quota", _on_remove_quota),
+    Call_Type.UPDATE_QUOTA: ("update_quota", quota.on_update_quota),
+    Call_Type.SET_QUOTA: ("set_quota", quota.on_set_quota),
+    Call_Type.REMOVE_QUOTA: ("remove_quota", quota.on_remove_quota),
     Call_Type.MARK_AGENT_GONE: ("mark_agent_gone", _on_mark_agent_gone),
 }

@@ -53,6 +53,7 @@ def on_recovery_over(master: Master, now: float) -> None:
         master.suspended = reason
         master.effects.append(Exit(EXIT_TOO_MANY_MISSING, reason))
         return
+    master.allocator.resume()
     for agent_id in missing:
         agents.on_patience_over(master, agent_id, now)
 

@@ -2,8 +2,8 @@
 
 Rules: nothing depends on an entry before its write came back; writes come back in the order in which they were asked for.
 Tables: `agents` (admitted, by id: AgentInfo), `unreachable` and `gone` (by agent id: wall time in seconds),
-`frameworks` (removed, by id: wall time), `weights` (by role). `quota` (by role), `maintenance` and `machines` have their place for the
-calls that will change them; entries of tables that aren't read here stay in the store as they are.
+`frameworks` (removed, by id: wall time), `weights` (by role), `quota` (by role: QuotaConfig). `maintenance` and `machines` have their
+place for the calls that will change them; entries of tables that aren't read here stay in the store as they are.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from merismos.core.master.effects import Exit, StoreRegistry
+from merismos.core.master.validate.quota import decode_quota
 from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ def recover(master: Master, entries: list[tuple[str, str, bytes]]) -> None:
                 master.removed_frameworks[key] = _NUMBER_DECODER.decode(value)
             elif table == "weights":
                 master.weights[key] = _NUMBER_DECODER.decode(value)
+            elif table == "quota" and (quota := decode_quota(value)) is not None:
+                master.quotas[key] = quota
         except msgspec.DecodeError:
             master.metrics["registrar/entries_invalid"] = master.metrics.get("registrar/entries_invalid", 0) + 1
     for role, weight in master.weights.items():

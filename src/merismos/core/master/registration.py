@@ -16,7 +16,18 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from merismos.core.master import agents, counters, executors, frameworks, messages, publish, registrar, removals, tasks
+from merismos.core.master import (
+    agents,
+    counters,
+    executors,
+    frameworks,
+    messages,
+    publish,
+    quota,
+    registrar,
+    removals,
+    tasks,
+)
 from merismos.core.master.effects import CloseLink, SendToAgent, SendUpdate
 from merismos.core.master.state import Agent, Executor, Framework, Task
 from merismos.core.master.statuses import STATES, keep_status, latest_status, state_for, status_of
@@ -113,6 +124,7 @@ def _make(master: Master, agent_id: str, arrival: Arrival, now: float) -> Agent:
     master.agents[agent_id] = agent
     master.unreachable_agents.pop(agent_id, None)
     master.recovered_agents.pop(agent_id, None)
+    quota.resume_if_known(master)
     return agent
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from merismos.core.allocator import Allocator
     from merismos.core.kernel import Deadlines, Effect, Event, Prng
+    from merismos.model.quota import Quota
     from merismos.model.resources import Resources
     from merismos.protocol.v1 import mesos, scheduler
 
@@ -229,5 +230,7 @@ class Master:
         self.heartbeats: FixedDelay[int] = FixedDelay(config.heartbeat_s)  # by stream
         self.pings: FixedDelay[str] = FixedDelay(config.agent_ping_timeout_s)  # by agent id
         self.weights: dict[str, float] = {}
+        self.quotas: dict[str, Quota] = {}
+        self.quotas_asked: dict[str, Quota] = {}  # as they will be once all writes are durable
         self.metrics: dict[str, int] = {}  # counters by Mesos' metric name
         self.effects: list[Effect] = []  # of the event that is being handled

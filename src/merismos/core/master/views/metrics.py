@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from merismos.core.master.views import values
 from merismos.core.master.views.agents import cluster_total
+from merismos.core.master.views.quota import metrics_of
 from merismos.model.resources import Resources, sum_of
 from merismos.model.scalars import from_milli
 
@@ -245,7 +246,7 @@ def _roles(master: Master, used: dict[str, Resources]) -> dict[str, float]:
     for view in views:
         metrics[f"allocator/mesos/roles/{view.role}/shares/dominant"] = view.share
         metrics[f"allocator/mesos/offer_filters/roles/{view.role}/active"] = float(view.filters)
-    return metrics
+    return metrics | metrics_of(master)
 
 
 def _of_framework(framework: Framework) -> dict[str, float]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from merismos.core.master.views import metrics, snapshot, values
+from merismos.core.master.views.quota import quota_status
 from merismos.core.master.views.rendering import encode, sliced
 from merismos.core.master.views.roles import roles_v1
 
@@ -116,8 +117,8 @@ def _get_maintenance_schedule(_reads: Reads, _call: operator.Call, _now: float) 
     yield b'{"schedule":{}}'
 
 
-def _get_quota(_reads: Reads, _call: operator.Call, _now: float) -> Iterator[bytes]:
-    yield b'{"status":{}}'
+def _get_quota(reads: Reads, _call: operator.Call, _now: float) -> Iterator[bytes]:
+    yield encode({"status": quota_status(reads.master)})
 
 
 READS: dict[str, Read] = {

@@ -1,7 +1,7 @@
 """The roles of a cluster: who uses what, in the v1 and the v0 form.
 
-Rules: a role is known while a framework subscribes in it, something is allocated, offered or reserved to it, or it has a weight,
-and while a role below it is known. What a role has includes what the roles below it have; its frameworks are its own.
+Rules: a role is known while a framework subscribes in it, something is allocated, offered or reserved to it, or it has a weight
+or a quota, and while a role below it is known. What a role has includes what the roles below it have; its frameworks are its own.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from merismos.core.master.views import values
+from merismos.model.quota import NO_QUOTA
 from merismos.model.resources import EMPTY, Resources, sum_of
 from merismos.model.roles import ancestors
 from merismos.model.scalars import from_milli
@@ -19,20 +20,21 @@ if TYPE_CHECKING:
 
 
 class RoleSums:
-    """What one role has, all its frameworks and agents together."""
+    """What one role has, all its frameworks and agents together; `idle` is what of `reserved` nobody uses."""
 
-    __slots__ = ("allocated", "frameworks", "offered", "reserved")
+    __slots__ = ("allocated", "frameworks", "idle", "offered", "reserved")
 
     def __init__(self) -> None:
         self.frameworks: list[str] = []
         self.allocated = EMPTY
         self.offered = EMPTY
         self.reserved = EMPTY
+        self.idle = EMPTY
 
 
 def role_sums(master: Master) -> dict[str, RoleSums]:
     """Return every role that is known by itself with its own sums, by name."""
-    sums: dict[str, RoleSums] = {role: RoleSums() for role in master.weights}
+    sums: dict[str, RoleSums] = {role: RoleSums() for role in (*master.weights, *master.quotas)}
     for framework in master.frameworks.values():
         for role in framework.roles:
             sums.setdefault(role, RoleSums()).frameworks.append(framework.id)
@@ -43,9 +45,12 @@ def role_sums(master: Master) -> dict[str, RoleSums]:
             entry = sums.setdefault(role, RoleSums())
             entry.offered = entry.offered + resources
     for agent in master.agents.values():
-        for role, resources in agent.total.reserved_by_role().items():
+        reserved = agent.total.reserved_by_role()
+        used = values.total_of(values.used(agent)) if reserved else EMPTY
+        for role, resources in reserved.items():
             entry = sums.setdefault(role, RoleSums())
             entry.reserved = entry.reserved + resources
+            entry.idle = entry.idle + (resources - used)
     return dict(sorted(sums.items()))
 
 
@@ -63,6 +68,7 @@ def role_tree(master: Master) -> dict[str, RoleSums]:
             above.allocated = above.allocated + entry.allocated
             above.offered = above.offered + entry.offered
             above.reserved = above.reserved + entry.reserved
+            above.idle = above.idle + entry.idle
     return dict(sorted(sums.items()))
 
 
@@ -93,7 +99,7 @@ def roles_v0(master: Master) -> list[dict[str, Any]]:
         {
             "name": role,
             "weight": master.weights.get(role, 1.0),
-            "quota": {"role": role, "guarantee": {}, "limit": {}, "consumed": quantities_v0(entry.allocated)},
+            "quota": _quota_v0(master, role, entry),
             "resources": quantities_v0(sum_of((entry.allocated, entry.offered))),
             "allocated": quantities_v0(entry.allocated),
             "offered": quantities_v0(entry.offered),
@@ -102,6 +108,16 @@ def roles_v0(master: Master) -> list[dict[str, Any]]:
         }
         for role, entry in role_tree(master).items()
     ]
+
+
+def _quota_v0(master: Master, role: str, entry: RoleSums) -> dict[str, Any]:
+    quota = master.quotas.get(role, NO_QUOTA)
+    return {
+        "role": role,
+        "guarantee": {name: from_milli(milli) for name, milli in sorted(quota.guarantees.items())},
+        "limit": {name: from_milli(milli) for name, milli in sorted(quota.limits.items())},
+        "consumed": quantities_v0(sum_of((entry.allocated, entry.idle))),
+    }
 
 
 def quantities_v0(resources: Resources) -> dict[str, float]:

@@ -14,6 +14,7 @@ from merismos.core.master.statuses import whole_statuses
 from merismos.core.master.views import values
 from merismos.core.master.views.agents import agent_full_v0, agent_summary_v0
 from merismos.core.master.views.frameworks import framework_summary_v0, framework_v0
+from merismos.core.master.views.quota import quota_status
 from merismos.core.master.views.rendering import Renderings, array, encode, sliced
 from merismos.core.master.views.roles import roles_v0
 from merismos.core.master.views.tasks import task_v0_json
@@ -226,6 +227,11 @@ def weights(reads: Reads, _query: Mapping[str, str], _now: float) -> Iterator[by
     yield encode([{"role": role, "weight": weight} for role, weight in sorted(reads.master.weights.items())])
 
 
+def quota(reads: Reads, _query: Mapping[str, str], _now: float) -> Iterator[bytes]:
+    """Yield /quota."""
+    yield encode(quota_status(reads.master))
+
+
 def why_text(reads: Reads, query: Mapping[str, str], now: float) -> Iterator[bytes]:
     """Yield /why: which offers were considered for a task, framework or role, and why each didn't serve."""
     yield encode(why(reads.master, query, now))
@@ -255,7 +261,7 @@ ROUTES: dict[str, Callable[[Reads, Mapping[str, str], float], Iterator[bytes]]] 
     "/tasks": _sliced(tasks),
     "/roles": roles,
     "/weights": weights,
-    "/quota": _constant({}),
+    "/quota": quota,
     "/maintenance/schedule": _constant({}),
     "/maintenance/status": _constant({}),
     "/version": _constant(version()),
