@@ -176,7 +176,7 @@ def test_unreachable_agents_stay_known_after_a_failover_and_may_return() -> None
 
 def test_an_entry_of_the_registry_that_cannot_be_read_costs_nobody_anything() -> None:
     rig = Rig(
-        registry=[("agents", "old-S0", b"{"), ("quota", "ads", b"{}"), ("nobody", "knows", b""), *admitted(2)[1:]]
+        registry=[("agents", "old-S0", b"{"), ("machines", "ads", b"{}"), ("nobody", "knows", b""), *admitted(2)[1:]]
     )
     assert list(rig.master.recovered_agents) == ["old-S1"]
     assert rig.master.metrics["registrar/entries_invalid"] == 1

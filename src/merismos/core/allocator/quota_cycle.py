@@ -3,6 +3,7 @@
 Rules:
 - The first stage looks at roles whose guarantee asks for something, and grants only what helps one; the second at everybody. Both
   cut an offer to what quota leaves, and offer the rest of the agent to the next in fair order.
+- The cap on unanswered offers doesn't keep a role from its guarantee.
 - Roles with the same nearest quota are refused together. What a grant leaves of a bound only shrinks within a cycle, so that a role
   that can't be offered anything of any plain agent isn't asked again.
 """
@@ -73,7 +74,7 @@ class QuotaCycle(Cycle):
         if agent.seen is not free:
             agent.refresh(tree, self._minimum)
         eligible &= ~agent.blocked
-        if self._capped and eligible & self._capped:
+        if self._capped and not only_guaranteed and eligible & self._capped:
             eligible = self._within_cap(agent, eligible)
         portions: list[tuple[int, Resources]] = []
         portioned: Resources | None = None
@@ -95,7 +96,7 @@ class QuotaCycle(Cycle):
                 eligible &= ~(refused & mask)
                 continue
             self._grant(agent, slot, offer.resources)
-            if self._capped and eligible & self._capped:
+            if self._capped and not only_guaranteed and eligible & self._capped:
                 eligible = self._within_cap(agent, eligible)
 
     def _grant(self, agent: Agent, slot: Slot, resources: Resources) -> None:

@@ -79,8 +79,8 @@ def recover(master: Master, entries: list[tuple[str, str, bytes]]) -> None:
                 master.removed_frameworks[key] = _NUMBER_DECODER.decode(value)
             elif table == "weights":
                 master.weights[key] = _NUMBER_DECODER.decode(value)
-            elif table == "quota" and (quota := decode_quota(value)) is not None:
-                master.quotas[key] = quota
+            elif table == "quota":
+                master.quotas[key] = decode_quota(value)
         except msgspec.DecodeError:
             master.metrics["registrar/entries_invalid"] = master.metrics.get("registrar/entries_invalid", 0) + 1
     for role, weight in master.weights.items():

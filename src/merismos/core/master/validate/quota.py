@@ -59,13 +59,15 @@ def quota_of(config: quota.QuotaConfig) -> Quota | Rejection:
     return Quota({name: milli for name, milli in guarantees.items() if milli}, limits)
 
 
-def decode_quota(value: bytes) -> Quota | None:
-    """Return a quota as the registry has it, None for one that can't be.
+def decode_quota(value: bytes) -> Quota:
+    """Return a quota as the registry has it.
 
-    Errors: msgspec.DecodeError.
+    Errors: msgspec.DecodeError, also for one that can't be.
     """
     decoded = quota_of(_CONFIG_DECODER.decode(value))
-    return None if isinstance(decoded, Rejection) else decoded
+    if isinstance(decoded, Rejection):
+        raise msgspec.ValidationError(decoded.message)
+    return decoded
 
 
 def _fault_of_size(field: str, scalars: Scalars) -> str | None:
