@@ -261,6 +261,33 @@ def test_changes_reach_the_core_by_both_apis(master: Master) -> None:
     )
 
 
+def test_quota_is_set_and_removed_by_the_older_endpoint_as_recorded(master: Master) -> None:
+    ask = b'{"role":"v0/q","force":true,"guarantee":[{"name":"cpus","type":"SCALAR","scalar":{"value":0.5}}]}'
+    assert master.get("/quota", "POST", ask)[::2] == (
+        400,
+        b"Failed to validate set quota request: Invalid quota configuration. Parent role 'v0' with guarantees () does"
+        b" not contain the sum of its children's guarantees (cpus:0.5)",
+    )
+    assert master.get("/quota", "POST", ask.replace(b"v0/q", b"v0q"))[::2] == (200, b"")
+    shown = master.get("/quota")[2]
+    assert shown == (
+        b'{"infos":[{"role":"v0q","guarantee":[{"name":"cpus","type":"SCALAR","scalar":{"value":0.5}}]}],'
+        b'"configs":[{"role":"v0q","guarantees":{"cpus":{"value":0.5}},"limits":{"cpus":{"value":0.5}}}]}'
+    )
+    called = json.loads(master.call('{"type":"GET_QUOTA"}')[2])
+    assert called == {"type": "GET_QUOTA", "get_quota": {"status": json.loads(shown)}}
+    assert master.get("/quota", "PUT", ask)[0] == 405
+    assert master.get("/quota/v0q", "DELETE")[::2] == (200, b"")
+    assert master.get("/quota/v0q", "DELETE")[::2] == (
+        400,
+        b"Failed to remove quota for path '/master/quota/v0q': Role 'v0q' has no quota set",
+    )
+    assert master.get("/quota", "POST", b"{}")[::2] == (
+        400,
+        b"Failed to validate set quota request: QuotaInfo with invalid role: Role names cannot be the empty string",
+    )
+
+
 @pytest.mark.parametrize("accept", ["application/json", "application/x-protobuf"])
 def test_an_operators_stream_begins_with_the_whole_state_and_a_heartbeat(master: Master, accept: str) -> None:
     from merismos.protocol import json as protocol_json

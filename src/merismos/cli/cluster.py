@@ -117,11 +117,19 @@ def _framework(framework: Row, *, completed: bool) -> Row:
     }
 
 
+def _quantities(configs: Mapping[str, Any], role: str, field: str) -> dict[str, float]:
+    scalars: Mapping[str, Any] = configs.get(role, {}).get(field, {})
+    return {name: scalar["value"] for name, scalar in scalars.items()}
+
+
 def roles(master: Client) -> list[Row]:
     """Return the roles that have a framework, a weight or a quota."""
+    configs = {one["role"]: one for one in master.call("GET_QUOTA").get("status", {}).get("configs", [])}
     return [
         {
             "name": role.get("name", ""),
+            "guarantees": _quantities(configs, role.get("name", ""), "guarantees"),
+            "limits": _quantities(configs, role.get("name", ""), "limits"),
             "weight": role.get("weight", 1.0),
             "frameworks": [one["value"] for one in role.get("frameworks", [])],
             "used": scalars(role.get("resources", [])),

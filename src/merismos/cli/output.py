@@ -80,6 +80,11 @@ def megabytes(value: float) -> str:
     return f"{value / _MB_OF_A_GB:.1f} GB" if value >= _MB_OF_A_GB else f"{value:g} MB"
 
 
+def quantities(amounts: Mapping[str, float]) -> str:
+    """Return amounts by name on one line: `cpus:2; mem:128`."""
+    return "; ".join(f"{name}:{value:g}" for name, value in sorted(amounts.items()))
+
+
 def age(seconds: float) -> str:
     """Return how long ago something was."""
     whole = max(int(seconds), 0)

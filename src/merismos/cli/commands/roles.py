@@ -19,6 +19,8 @@ def run(arguments: argparse.Namespace) -> int:
             "FRAMEWORKS": lambda row: str(len(cluster.texts_in(row, "frameworks"))),
             "CPUS": lambda row: output.amount(cluster.amount_in(row, "used", "cpus")),
             "MEM": lambda row: output.megabytes(cluster.amount_in(row, "used", "mem")),
+            "GUARANTEED": lambda row: output.quantities(row["guarantees"]),
+            "LIMIT": lambda row: output.quantities(row["limits"]),
         },
     )
     return 0
