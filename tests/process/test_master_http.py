@@ -265,8 +265,10 @@ def test_quota_is_set_and_removed_by_the_older_endpoint_as_recorded(master: Mast
     ask = b'{"role":"v0/q","force":true,"guarantee":[{"name":"cpus","type":"SCALAR","scalar":{"value":0.5}}]}'
     assert master.get("/quota", "POST", ask)[::2] == (
         400,
-        b"Failed to validate set quota request: Invalid quota configuration. Parent role 'v0' with guarantees () does"
-        b" not contain the sum of its children's guarantees (cpus:0.5)",
+        (
+            b"Failed to validate set quota request: Invalid quota configuration. Parent role 'v0' with guarantees () does"
+            b" not contain the sum of its children's guarantees (cpus:0.5)"
+        ),
     )
     assert master.get("/quota", "POST", ask.replace(b"v0/q", b"v0q"))[::2] == (200, b"")
     shown = master.get("/quota")[2]

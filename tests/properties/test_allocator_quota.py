@@ -127,7 +127,7 @@ class QuotasHold(RuleBasedStateMachine):
         self._set("eng/web", Quota(guarantees, limits))
 
     def _set(self, role: str, quota: Quota) -> None:
-        self.real.set_quota(role, quota)
+        self.real.set_quotas({role: quota})
         self.quotas.pop(role, None)
         if quota != Quota():
             self.quotas[role] = quota

@@ -16,7 +16,7 @@ def quantities(grants: list[Grant]) -> list[tuple[str, dict[str, int]]]:
 
 def limited(limits: dict[str, int], role: str = "eng", **guarantees: int) -> Rig:
     rig = Rig()
-    rig.allocator.set_quota(role, Quota(guarantees, limits))
+    rig.allocator.set_quotas({role: Quota(guarantees, limits)})
     return rig
 
 
@@ -105,9 +105,9 @@ def test_a_lowered_limit_stops_offers_and_a_raised_one_brings_them_back() -> Non
     rig.framework("F")
     rig.answer(rig.cycle()[0], res("cpus:1"))
     assert rig.cycle(10.0) == []
-    rig.allocator.set_quota("eng", Quota({}, {"cpus": 3 * CPU}))
+    rig.allocator.set_quotas({"eng": Quota({}, {"cpus": 3 * CPU})})
     assert [grant.resources.cpus_milli for grant in rig.cycle(1.0)] == [2 * CPU]
-    rig.allocator.set_quota("eng", NO_QUOTA)
+    rig.allocator.set_quotas({"eng": NO_QUOTA})
     assert [grant.resources.cpus_milli for grant in rig.cycle(1.0)] == [CPU]
 
 
@@ -125,7 +125,7 @@ def test_headroom_is_free_again_once_the_guarantee_is_gone() -> None:
     rig.agent("cpus:4")
     rig.framework("F", "eng")
     assert rig.cycle() == []
-    rig.allocator.set_quota("prod", NO_QUOTA)
+    rig.allocator.set_quotas({"prod": NO_QUOTA})
     assert quantities(rig.cycle(1.0)) == [("F", {"cpus": 4 * CPU})]
 
 
@@ -159,7 +159,7 @@ def test_the_role_below_its_guarantee_comes_first_whatever_its_share() -> None:
 
 def test_a_guarantee_of_a_nested_role_is_part_of_the_one_above_it() -> None:
     rig = limited({"cpus": 4 * CPU}, role="eng", cpus=4 * CPU)
-    rig.allocator.set_quota("eng/web", Quota({"cpus": 2 * CPU}, {}))
+    rig.allocator.set_quotas({"eng/web": Quota({"cpus": 2 * CPU}, {})})
     rig.agent("cpus:6")
     rig.framework("F", "ops")
     rig.framework("G", "eng")
@@ -196,7 +196,7 @@ def test_why_names_the_quota_that_is_in_the_way(quota: Quota, role: str, reason:
     rig = Rig()
     rig.agent("cpus:4;mem:4096")
     rig.framework("F")
-    rig.allocator.set_quota(role, quota)
+    rig.allocator.set_quotas({role: quota})
     explanation = rig.allocator.explain("F", "eng", res("cpus:2"), rig.now)
     assert [(one.reason, one.message) for one in explanation.obstacles] == [(reason, message)]
     assert explanation.summary == f"1 agent: 1 {message}"

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from merismos.protocol.v1 import mesos, scheduler
 
 REST_PER_AGENT_S: Final = 5e-6
+REST_PER_AGENT_WITH_QUOTA_S: Final = 40e-6
 
 
 class Allocator:
@@ -286,9 +287,9 @@ class Allocator:
         """Give a role a weight against its siblings; 1 is every role's default."""
         self._cluster.tree.set_weight(role, weight)
 
-    def set_quota(self, role: str, quota: Quota) -> None:
-        """Guarantee a role something and limit it, with all below it; a quota that says nothing takes it away."""
-        self._cluster.set_quota(role, quota)
+    def set_quotas(self, changes: Mapping[str, Quota]) -> None:
+        """Guarantee roles something and limit them, each with all below it; a quota that says nothing takes it away."""
+        self._cluster.set_quotas(changes)
 
     def consumption(self, role: str, offers: Iterable[tuple[str, Resources]] = ()) -> dict[str, int]:
         """Return what counts for the quota of a role, whether it has one or not, without what `offers` have (role, resources).
@@ -331,9 +332,13 @@ class Allocator:
             return []
         cluster.dirty.clear()
         self.runs += 1
-        self._rested_at = now + max(self.settings.debounce_s, len(agents) * REST_PER_AGENT_S)
+        cycle, rest_s = (
+            (self._quota_cycle, REST_PER_AGENT_WITH_QUOTA_S)
+            if cluster.quotas.roles
+            else (self._cycle, REST_PER_AGENT_S)
+        )
+        self._rested_at = now + max(self.settings.debounce_s, len(agents) * rest_s)
         cluster.tree.settle(now, self.settings.allocation_interval_s)
-        cycle = self._quota_cycle if cluster.quotas.roles else self._cycle
         return cycle.run(agents)
 
     def next_deadline(self) -> float | None:

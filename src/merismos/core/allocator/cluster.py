@@ -18,7 +18,7 @@ from merismos.core.allocator.slots import Framework, SlotTable
 from merismos.core.allocator.tree import Minimum, RoleTree, Slot
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from merismos.core.allocator.settings import AllocatorSettings
     from merismos.core.kernel import Prng
@@ -216,9 +216,9 @@ class Cluster:
             self.quotas.give_back(agent, slot.role, resources)
 
     # ------------------------------------------------------------ quota
-    def set_quota(self, role: str, quota: Quota) -> None:
-        """Let a role have a quota, and look at every agent again."""
-        self.quotas.set(role, quota, self.agents.values())
+    def set_quotas(self, changes: Mapping[str, Quota]) -> None:
+        """Let roles have other quotas, and look at every agent again."""
+        self.quotas.set(changes, self.agents.values())
         self.all_dirty = True
 
     def set_offered(self, agent: Agent) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from merismos.model.quota import NO_QUOTA
 from merismos.model.resources import EMPTY, Resources
 from merismos.model.roles import ancestors, is_in_subtree
 from merismos.model.scalars import MILLI
@@ -133,11 +134,12 @@ class Quotas:
         self._chains: dict[str, tuple[QuotaRole, ...]] = {}
         self._cut_by: dict[QuotaRole, None] = {}
 
-    def set(self, role: str, quota: Quota, agents: Iterable[Agent]) -> None:
-        """Let `role` have a quota; one that says nothing takes it away."""
-        self.quotas.pop(role, None)
-        if quota.guarantees or quota.limits:
-            self.quotas[role] = quota
+    def set(self, changes: Mapping[str, Quota], agents: Iterable[Agent]) -> None:
+        """Let roles have other quotas; one that says nothing takes a role's away."""
+        for role, quota in changes.items():
+            self.quotas.pop(role, None)
+            if quota != NO_QUOTA:
+                self.quotas[role] = quota
         self.roles = {}
         self.root = QuotaRole("", None)
         self.spare = {}
@@ -260,6 +262,8 @@ class Quotas:
     def shrink(self, role: str, resources: Resources) -> Offerable:
         """Return what quota leaves of `resources` for `role`; what isn't cut is the very same object."""
         chain = self.chain(role)
+        if not chain and not any(self.root.below.values()):
+            return Offerable(resources, guaranteed=False, cut={})
         rooms: dict[str, _Room] = {}
         kept: dict[Identity, Any] = {}
         cut: dict[str, QuotaRole] = {}

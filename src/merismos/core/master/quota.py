@@ -154,7 +154,7 @@ def _on_stored(changed: dict[str, Quota], request: int, master: Master, now: flo
         master.quotas.pop(role, None)
         if quota != NO_QUOTA:
             master.quotas[role] = quota
-        master.allocator.set_quota(role, quota)
+    master.allocator.set_quotas(changed)
     resume_if_known(master)
     allocator = master.allocator
     for offer in reversed(list(master.offers.values())):
@@ -171,9 +171,10 @@ def _on_stored(changed: dict[str, Quota], request: int, master: Master, now: flo
 def begin(master: Master) -> None:
     """Enforce what the registry knew, and wait for the agents."""
     master.quotas_asked = dict(master.quotas)
-    for role, quota in master.quotas.items():
-        master.allocator.set_quota(role, quota)
-    if master.quotas and master.recovered_agents:
+    if not master.quotas:
+        return
+    master.allocator.set_quotas(master.quotas)
+    if master.recovered_agents:
         master.allocator.pause(
             "nothing is offered before most of the agents are back after the failover: there are quotas, and what"
             " each role has is not known yet"
