@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import functools
+import io
+import tempfile
+from contextlib import redirect_stderr, redirect_stdout
 from typing import Any
 
 import msgspec
@@ -18,7 +21,9 @@ from merismos.protocol import json
 from merismos.protocol.thin import ThinCall, decode_call
 from merismos.protocol.v1 import mesos, scheduler
 from merismos.protocol.v1.message import Message
+from merismos.simulation.__main__ import main
 from properties.v1_messages import SOME_BYTES, TEXT, accepts, messages
+from simulation.tapes import tapes_of
 
 KINDS = [pytest.param(role, kind, id=f"{role}-{name}") for role, of in EVENTS.items() for name, kind in of.items()]
 PATIENT = settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
@@ -72,6 +77,29 @@ def again(role: str, event: Event) -> Event:
 def test_an_event_survives_its_record(role: str, kind: type[Event], data: st.DataObject) -> None:
     event = data.draw(structs(kind))
     assert again(role, event) == event
+
+
+@functools.cache
+def tape() -> bytes:
+    return min(tapes_of(5, 300), key=len)
+
+
+@PATIENT
+@given(st.data())
+def test_whatever_is_in_a_file_a_replay_ends_with_one_of_its_exit_codes(data: st.DataObject) -> None:
+    damaged = bytearray(tape())
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(len(recording.MAGIC), len(damaged)))
+        damaged[at : at + data.draw(st.integers(0, 3))] = data.draw(SOME_BYTES)
+    with (
+        tempfile.NamedTemporaryFile() as file,
+        redirect_stdout(io.StringIO()),
+        redirect_stderr(io.StringIO()) as errors,
+    ):
+        file.write(damaged)
+        file.flush()
+        assert main(["replay", file.name]) in {0, 1, 2}
+    assert "Traceback" not in errors.getvalue()
 
 
 def test_a_number_that_msgpack_does_not_have_survives() -> None:

@@ -3,7 +3,7 @@
 A recording is `MAGIC`, then records, each behind its length in 4 bytes, big-endian: one `Made`, any number of `Handled`, and at
 most one `Stopped`, all msgpack.
 Rules: an event is written as it was before it was handled, since handlers take apart what they are given. An effect leaves its name
-and a digest; what the digest sees is what the shell sees, but no object of the core's: an offer stands for its ids and resources.
+and a digest of 32 bits; what the digest sees is what the shell sees, but no object of the core's: an offer stands for its ids and resources.
 Whatever class the tables of handlers name is an event of its role; nothing else has to be told.
 """
 
@@ -13,8 +13,8 @@ import functools
 import re
 import struct
 from collections.abc import Sequence
-from hashlib import blake2b
 from typing import Any, Final
+from zlib import crc32
 
 import msgspec
 
@@ -40,7 +40,6 @@ EVENTS: Final[dict[str, dict[str, type[Event]]]] = {
     AGENT: {kind.__name__: kind for kind in agent_machine.HANDLERS} | {"Checkpointed": agent_events.Checkpointed},
 }
 LENGTH: Final = struct.Struct(">I")
-_DIGEST_BYTES = 8
 _ADDRESS = re.compile(r"\b0x[0-9a-f]+")
 
 
@@ -69,7 +68,7 @@ class Handled(Record):
     kind: str
     body: bytes
     is_json: bool
-    effects: list[tuple[str, bytes]] = []
+    effects: list[tuple[str, int]] = []
     fault: str = ""
 
 
@@ -145,7 +144,7 @@ def machine_of(made: Made) -> Machine:
 def _config_of(values: dict[str, Any]) -> Config:
     config = Config()
     for name, value in values.items():
-        if not hasattr(config, name):
+        if name not in vars(config):
             raise ValueError(f"{name} is unknown")
         setattr(config, name, value)
     return config
@@ -189,15 +188,12 @@ def _decoder(kind: type[Any], is_json: bool) -> Any:  # noqa: ANN401, FBT001 - o
 
 
 # ---------------------------------------------------------------- effects
-def marks_of(effects: Sequence[Effect]) -> list[tuple[str, bytes]]:
-    """Return each effect's name and digest.
+def marks_of(effects: Sequence[Effect]) -> list[tuple[str, int]]:
+    """Return each effect's name and digest, which tells apart what differs by accident, and nothing more.
 
     Errors: ValueError, TypeError, OverflowError, RecursionError for an effect that no codec takes.
     """
-    return [
-        (effect.__class__.__name__, blake2b(_pack(as_seen(effect))[0], digest_size=_DIGEST_BYTES).digest())
-        for effect in effects
-    ]
+    return [(effect.__class__.__name__, crc32(_pack(as_seen(effect))[0])) for effect in effects]
 
 
 def fault_of(error: Exception) -> str:

@@ -44,6 +44,7 @@ class RecordFile:
         self._written = 0
         self._pending = bytearray()
         self._asked = False
+        self._is_told = False
         self._batches: SimpleQueue[bytes | None] = SimpleQueue()
         self._writer = threading.Thread(target=self._write_all, name="recording", daemon=True)
         self._writer.start()
@@ -62,7 +63,7 @@ class RecordFile:
     def stop(self, reason: str) -> None:
         """Record nothing more, and say why: here, and as the last record."""
         if self.is_open:
-            log.error("the recording stops; all else goes on", file=str(self.path), reason=reason)
+            self._tell(reason)
             self._take(recording.encode(recording.Stopped(reason)))
             self._end()
 
@@ -95,6 +96,11 @@ class RecordFile:
             self._batches.put(bytes(self._pending))
             self._pending.clear()
 
+    def _tell(self, reason: str) -> None:
+        if not self._is_told:
+            self._is_told = True
+            log.error("the recording stops; all else goes on", file=str(self.path), reason=reason)
+
     def _write_all(self) -> None:
         try:
             while (batch := self._batches.get()) is not None:
@@ -104,7 +110,7 @@ class RecordFile:
                 self._written += len(batch)
         except OSError as error:
             self.is_open = False
-            log.error("the recording stops; all else goes on", file=str(self.path), reason=str(error))  # noqa: TRY400 - no bug
+            self._tell(str(error))
         finally:
             os.close(self._file)
 

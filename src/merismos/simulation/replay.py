@@ -22,6 +22,7 @@ from merismos.core.kernel import Effect, Event, Machine
 from merismos.core.recording import Handled, Made, RecordingError, Stopped
 
 TEXT_MAX = 4000
+RECORD_BYTES_MAX = 1 << 30
 
 
 class Replayed(NamedTuple):
@@ -31,11 +32,12 @@ class Replayed(NamedTuple):
     record: Handled
     event: Event
     effects: list[Effect]
+    marks: list[tuple[str, int]]
     fault: str
 
     def is_equal(self) -> bool:
         """Say whether the same came of it as before."""
-        return self.fault == self.record.fault and recording.marks_of(self.effects) == self.record.effects
+        return self.fault == self.record.fault and self.marks == self.record.effects
 
 
 class Recording:
@@ -77,6 +79,8 @@ class Recording:
         length_bytes = recording.LENGTH.size
         while head := read(length_bytes):
             length = recording.LENGTH.unpack(head)[0] if len(head) == length_bytes else 0
+            if length > RECORD_BYTES_MAX:
+                raise RecordingError(f"a record of {length} bytes can't be: it is damaged")
             body = read(length)
             if not length or len(body) < length:  # zeros are what a power cut leaves
                 self.notes.append(
@@ -89,10 +93,11 @@ class Recording:
 def _handle(machine: Machine, number: int, record: Handled, event: Event) -> Replayed:
     try:
         effects = list(machine.handle(event, record.at))
+        marks = recording.marks_of(effects)
+        machine.next_deadline()  # the driver asks too, and a machine may tidy up when it is asked
     except Exception as error:  # noqa: BLE001 - a bug is part of a recording
-        return Replayed(number, record, event, [], recording.fault_of(error))
-    machine.next_deadline()  # the driver asks too, and a machine may tidy up when it is asked
-    return Replayed(number, record, event, effects, "")
+        return Replayed(number, record, event, [], [], recording.fault_of(error))
+    return Replayed(number, record, event, effects, marks, "")
 
 
 def parser_of() -> argparse.ArgumentParser:
@@ -153,15 +158,14 @@ def _sides(replayed: Replayed, limit: int | None) -> list[str]:
     before, now = replayed.record.fault, replayed.fault
     if before or now:
         lines += [f"  recorded: raises {before or 'nothing'}", f"  replayed: raises {now or 'nothing'}"]
-    marks = recording.marks_of(replayed.effects)
-    triples = zip_longest(replayed.record.effects, marks, replayed.effects)
+    triples = zip_longest(replayed.record.effects, replayed.marks, replayed.effects)
     for number, (old, new, effect) in enumerate(triples, 1):
         text = "" if effect is None else f"{type(effect).__name__} {_readable(recording.as_seen(effect), limit)}"
         if old == new:
             lines.append(f"  effect {number}, equal: {text}")
             continue
-        recorded = "nothing" if old is None else f"{old[0]}, digest {old[1].hex()}"
-        repeated = "nothing" if new is None else f"{text}, digest {new[1].hex()}"
+        recorded = "nothing" if old is None else f"{old[0]}, digest {old[1]:08x}"
+        repeated = "nothing" if new is None else f"{text}, digest {new[1]:08x}"
         lines += [f"  effect {number}, recorded: {recorded}", f"  effect {number}, replayed: {repeated}"]
     return lines
 

@@ -18,7 +18,7 @@ from merismos.core.master.state import Config
 from merismos.core.recording import AnyRecord, Handled, Stopped
 from merismos.shell.flag_tables import MASTER
 from merismos.shell.flags import parse
-from merismos.shell.recording import RecordFile, RecordingMachine, open_record
+from merismos.shell.recording import BACKLOG_BYTES_MAX, RecordFile, RecordingMachine, open_record
 from merismos.shell.turn import Turn
 
 STARTED = Started("m", 1, 0.0, 1, "127.0.0.1", 5050, "h", [("agents", "a", b"{}")])
@@ -130,6 +130,23 @@ def test_a_full_disk_stops_the_recording_and_nothing_else(tmp_path: Path) -> Non
 
     (line,) = in_loop(tmp_path, scenario)
     assert "No space left on device" in line
+
+
+def test_a_disk_that_hangs_stops_the_recording_and_nothing_else(tmp_path: Path) -> None:
+    reads, writes = os.pipe()
+    entry = ("agents", "a", bytes(1 << 20))
+
+    def scenario(machine: RecordingMachine, file: RecordFile) -> None:
+        os.dup2(writes, file._file)
+        for number in range(BACKLOG_BYTES_MAX // (1 << 20) + 2):
+            assert machine.handle(Started("m", 1, 0.0, 1, "", 1, "", [entry]), number) == [
+                Exit(0, f"Started at {number}")
+            ]
+        assert not file.is_open
+        os.close(reads)
+
+    assert in_loop(tmp_path, scenario) == ["the recording stops; all else goes on: its disk is too slow"]
+    os.close(writes)
 
 
 @pytest.mark.parametrize("event", [LinkClosed("\ud800"), RegistryLost(1, "")], ids=["event", "effect"])  # type: ignore[arg-type]
