@@ -106,14 +106,16 @@ def run(kills: int = KILLS) -> dict[str, float]:
         return {}
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "state"
-        os.environ["MERISMOS_STATE_DIR"] = str(state)
+        environment = os.environ | {"MERISMOS_STATE_DIR": str(state)}
         cli = [sys.executable, "-m", "merismos.cli"]
         flags = ["--zk", f"--agents={AGENTS}", "--master-port=0", "--detach", "-o", "json"]
-        said = subprocess.run([*cli, "up", *flags], stdout=subprocess.PIPE, check=True, timeout=WAIT_S_MAX)
+        said = subprocess.run(
+            [*cli, "up", *flags], stdout=subprocess.PIPE, check=True, timeout=WAIT_S_MAX, env=environment
+        )
         try:
             seen = asyncio.run(elections(json.loads(said.stdout), state, kills))
         finally:
-            subprocess.run([*cli, "down"], stderr=subprocess.DEVNULL, check=True, timeout=WAIT_S_MAX)
+            subprocess.run([*cli, "down"], stderr=subprocess.DEVNULL, check=True, timeout=WAIT_S_MAX, env=environment)
     found = {name: statistics.median(one[name] for one in seen) for name in seen[0]}
     return found | {"slowest_s": max(one["offers_s"] for one in seen), "kills": kills}
 

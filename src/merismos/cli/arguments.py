@@ -123,6 +123,23 @@ def flags_by_command() -> dict[str, list[str]]:
     return found
 
 
+def words_by_command() -> dict[str, list[str]]:
+    """Return what may be written after each command's name, as far as that is known beforehand: its flags, and words to choose from."""
+    found = flags_by_command()
+    for name, (_, add) in COMMANDS.items():
+        parser = Parser()
+        add(parser)
+        for action in parser._actions:  # noqa: SLF001 - argparse shows them nowhere else
+            if not action.option_strings:
+                found[name] += action.choices or _small(str(action.metavar))
+    return found
+
+
+def _small(metavar: str) -> list[str]:
+    """Return the parts of a metavar that are written as they are: what stands for something else is in capitals."""
+    return [part for part in metavar.split("|") if part.islower()]
+
+
 def _add_shared(parser: argparse.ArgumentParser, *, suppress: bool) -> None:
     parser.add_argument(
         "--master",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import http.client
+import json
 import os
 import re
 import shlex
@@ -13,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from contract.zookeeper_server import why_not
-from process.cli.commands import Going
+from process.cli.commands import WAIT_S_MAX, Going
 from process.cli.home import NAP, Home, at_home
 from process.cli.test_readme import block
 
@@ -76,18 +78,65 @@ def test_whoever_is_killed_the_task_goes_on_and_down_leaves_nothing(home: Home) 
     home.check_that_nothing_is_left()
 
 
-def test_a_standby_and_a_zookeeper_that_are_killed_are_started_again(home: Home) -> None:
-    up = home.up("--agents=1", "--masters=2", "--zk")
-    standby = next(name for name, address in up["masters"].items() if address != up["master"])
-    killed = home.merismos("chaos", "kill", standby)
-    assert (killed.code, killed.out) == (0, "")
-    assert f"killed {standby}, a master that stood by" in killed.err
-    assert "leads as before" in killed.err
-    assert "all agents are with it" in killed.err
-    zookeeper = home.pids()["zookeeper"]
-    os.kill(zookeeper, signal.SIGKILL)
-    home.wait_for_others({"zookeeper": zookeeper})
-    assert home.merismos("run", "--", "echo", "on").out == "on\n", "what was suspended goes on"
+def test_what_is_killed_or_deposed_is_started_again_however_often_and_ctrl_c_leaves_nothing(home: Home) -> None:
+    with home.merismos.going("up", "--zk", "--masters=2", "--agents=1", "--master-port=0", "-o", "json") as up:
+        said = json.loads(up.out("\n"))
+        standby = next(name for name, address in said["masters"].items() if address != said["master"])
+        killed = home.merismos("chaos", "kill", standby)
+        assert (killed.code, killed.out) == (0, "")
+        assert f"killed {standby}, a master that stood by" in killed.err
+        assert "leads as before" in killed.err
+        for _ in range(6):
+            before = {"agent-1": home.pids()["agent-1"]}
+            os.kill(before["agent-1"], signal.SIGKILL)
+            home.wait_for_others(before)
+        zookeeper = {"zookeeper": home.pids()["zookeeper"]}
+        os.kill(zookeeper["zookeeper"], signal.SIGKILL)
+        home.wait_for_others(zookeeper)
+        assert home.merismos("run", "--", "echo", "on").out == "on\n", "what was suspended goes on"
+        up.interrupt()
+        assert up.ended() == 0
+        assert "agent-1 ended with code -9; starting it again" in up.said["err"]
+    home.check_that_nothing_is_left()
+
+
+def test_a_leader_that_exits_with_75_since_it_was_stopped_for_too_long_is_started_again(home: Home) -> None:
+    with home.merismos.going("up", "--zk", "--masters=2", "--agents=1", "--master-port=0", "-o", "json") as up:
+        said = json.loads(up.out("\n"))
+        (leader,) = (name for name, address in said["masters"].items() if address == said["master"])
+        stopped = {leader: home.pids()[leader]}
+        os.kill(stopped[leader], signal.SIGSTOP)
+        other = next(address for address in said["masters"].values() if address != said["master"])
+        wait_until_it_leads(home, other)
+        os.kill(stopped[leader], signal.SIGCONT)
+        home.wait_for_others(stopped)
+        assert home.merismos("run", "--", "echo", "on").out == "on\n"
+        up.interrupt()
+        assert up.ended() == 0
+        assert f"{leader} ended with code 75; starting it again" in up.said["err"]
+    home.check_that_nothing_is_left()
+
+
+def wait_until_it_leads(home: Home, master: str) -> None:
+    """Ask this master alone until it leads; one that stands by would send the question to a stopped leader."""
+    deadline = time.monotonic() + WAIT_S_MAX
+    while not leads(master):
+        assert time.monotonic() < deadline, home.pids()
+        os.sched_yield()
+
+
+def leads(master: str) -> bool:
+    connection = http.client.HTTPConnection(master, timeout=WAIT_S_MAX)
+    try:
+        connection.request("GET", "/slaves")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    finally:
+        connection.close()
+
+
+def test_a_zookeeper_whose_up_was_killed_is_taken_away_by_down(home: Home) -> None:
+    up = home.up("--zk", "--masters=1", "--agents=1")
+    os.kill(up["pid"], signal.SIGKILL)
     assert home.merismos("down").code == 0
     home.check_that_nothing_is_left()
 

@@ -72,6 +72,8 @@ def test_completion_knows_every_command_and_every_flag(shell: str, capsys: pytes
         assert name in script
         assert all(flag.lstrip("-") in script for flag in flags if flag.startswith("--"))
     assert set(flags_by_command()) == set(COMMANDS)
+    (words,) = (line for line in script.splitlines() if "chaos" in line and "leader" in line)
+    assert "kill leader agent" in words, "what stands for a name is no word to write"
 
 
 def test_one_argument_with_a_blank_is_a_line_for_the_shell() -> None:

@@ -57,6 +57,13 @@ def test_without_a_master_a_command_says_what_to_do(command: tuple[str, ...]) ->
     assert "Traceback" not in ended.stderr
 
 
+def test_where_none_of_several_masters_leads_run_gives_up_and_names_them() -> None:
+    argv = [sys.executable, "-m", "merismos.cli", "--master", "127.0.0.1:1,127.0.0.1:2", "run", "--", "true"]
+    ended = subprocess.run(argv, capture_output=True, text=True, timeout=50, check=False)
+    assert ended.returncode == 125
+    assert "no master took the framework within 10 s" in ended.stderr
+
+
 def test_no_command_is_left_out() -> None:
     assert {command[0] for command in CLIENTS} | BECOME_OTHERS == set(COMMANDS)
 

@@ -8,18 +8,18 @@ from __future__ import annotations
 import argparse
 import sys
 
-from merismos.cli.arguments import COMMANDS, flags_by_command
+from merismos.cli.arguments import COMMANDS, words_by_command
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Write the script."""
     write = {"bash": _bash, "zsh": _zsh, "fish": _fish}[arguments.shell]
-    sys.stdout.write(write(flags_by_command()))
+    sys.stdout.write(write(words_by_command()))
     return 0
 
 
-def _bash(flags: dict[str, list[str]]) -> str:
-    cases = "\n".join(f"    {name}) words='{' '.join(found)}' ;;" for name, found in flags.items())
+def _bash(words: dict[str, list[str]]) -> str:
+    cases = "\n".join(f"    {name}) words='{' '.join(found)}' ;;" for name, found in words.items())
     return f"""# merismos completion for bash; use it with: source <(merismos completion bash)
 _merismos() {{
   local word=${{COMP_WORDS[COMP_CWORD]}} words=
@@ -33,9 +33,9 @@ complete -o default -F _merismos merismos
 """
 
 
-def _zsh(flags: dict[str, list[str]]) -> str:
+def _zsh(words: dict[str, list[str]]) -> str:
     named = "\n".join(f"    '{name}:{_quoted(summary)}'" for name, (summary, _) in COMMANDS.items())
-    cases = "\n".join(f"    {name}) compadd -- {' '.join(found)} ;;" for name, found in flags.items())
+    cases = "\n".join(f"    {name}) compadd -- {' '.join(found)} ;;" for name, found in words.items())
     return f"""#compdef merismos
 # merismos completion for zsh; use it with: source <(merismos completion zsh)
 _merismos() {{
@@ -53,15 +53,18 @@ compdef _merismos merismos
 """
 
 
-def _fish(flags: dict[str, list[str]]) -> str:
+def _fish(words: dict[str, list[str]]) -> str:
     lines = ["# merismos completion for fish; use it with: merismos completion fish | source"]
     for name, (summary, _) in COMMANDS.items():
         lines.append(f"complete -c merismos -n __fish_use_subcommand -f -a {name} -d '{_quoted(summary)}'")
         lines += [
             f"complete -c merismos -n '__fish_seen_subcommand_from {name}' -l {flag.removeprefix('--')}"
-            for flag in flags[name]
+            for flag in words[name]
             if flag.startswith("--")
         ]
+        choices = " ".join(word for word in words[name] if not word.startswith("-"))
+        if choices:
+            lines.append(f"complete -c merismos -n '__fish_seen_subcommand_from {name}' -f -a '{choices}'")
     return "\n".join(lines) + "\n"
 
 
