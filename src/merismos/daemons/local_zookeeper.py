@@ -14,7 +14,8 @@ from typing import Final
 
 from merismos.daemons.local_child import IP, Child
 
-JAR: Final = Path("/usr/share/java/zookeeper.jar")
+JAR: Final = Path("/usr/share/java/zookeeper.jar")  # it names the others that it needs
+LOGGING: Final = JAR.with_name("slf4j-simple.jar")
 MAIN: Final = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
 SESSION_S: Final = 2
 PATH: Final = "/merismos"
@@ -25,6 +26,7 @@ _CHOICES: Final = (
     "-XX:+UseSerialGC",
     "-XX:TieredStopAtLevel=1",
     "-Xshare:auto",
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
     "-XX:-UsePerfData",  # it would be a file in the system's temporary folder
 )
 
@@ -43,7 +45,7 @@ class LocalZooKeeper(Child):
 
     def __init__(self, folder: Path, log: Path, port: int) -> None:
         settings = folder / "zoo.cfg"
-        java = ["java", *_CHOICES, f"-Djava.io.tmpdir={folder}", "-cp", f"{JAR}:{JAR.parent}/*", MAIN, str(settings)]
+        java = ["java", *_CHOICES, f"-Djava.io.tmpdir={folder}", "-cp", f"{JAR}:{LOGGING}", MAIN, str(settings)]
         super().__init__("zookeeper", java, folder, log)
         self._wanted = port
         settings.write_text(
