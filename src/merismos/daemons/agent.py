@@ -24,13 +24,15 @@ from merismos.adapters.linux.cgroups import Cgroups
 from merismos.adapters.storage.checkpoint_log import CheckpointLog
 from merismos.containers.fetcher import Fetcher
 from merismos.containers.fetcher_cache import directory_of, open_cache
+from merismos.containers.log_rotator import LogRotator
+from merismos.containers.log_settings import LOGROTATE, settings_of
 from merismos.containers.native import NativeContainerizer
 from merismos.containers.probes import Prober
 from merismos.containers.sandbox import Sandboxes
 from merismos.containers.transfers import Transfers, find_hadoop
 from merismos.core.agent import effects, events
 from merismos.core.agent.machine import AgentMachine
-from merismos.core.agent.state import AgentSettings
+from merismos.core.agent.state import Agent, AgentSettings
 from merismos.core.kernel import Effect, Event, Machine
 from merismos.core.recording import made_agent
 from merismos.daemons import process
@@ -45,6 +47,7 @@ from merismos.shell.driver import Driver, Performer
 from merismos.shell.flags import FlagError, Flags, parse, usage
 from merismos.shell.logging import configure
 from merismos.shell.metrics_system import system_metrics
+from merismos.shell.modules import modules_of
 from merismos.shell.recording import RecordingMachine, open_record
 from merismos.shell.turn import Turn
 
@@ -87,6 +90,7 @@ class AgentProcess:
         self.checkpoints: CheckpointStore = CheckpointLog(meta, turn, self._on_written, self._on_stalled)
         self.keeps_tasks = True
         self.fetcher = build_fetcher(flags, settings.work_dir, self.post)
+        self.log_rotator = rotator_of(flags, self.machine.state)
         self.prober = Prober(self.post)
         self.tokens = find_tokens(flags)
         self.executors = ExecutorEndpoint(self.post, self.tokens)
@@ -155,6 +159,8 @@ class AgentProcess:
                     loop.add_signal_handler(number, self.post, stop)
                 self.detector.start(self.links.on_leader)
                 watches = [loop.create_task(self._follow_clock()), loop.create_task(self._watch_disk())]
+                if self.log_rotator is not None:
+                    watches.append(loop.create_task(self.log_rotator.run()))
             return await self.ended
         finally:
             for watch in watches:
@@ -220,7 +226,11 @@ class AgentProcess:
             framework_id, executor_id = effect.executor
             token = self.tokens.sign(Claims(framework_id, executor_id, effect.container_id))
             effect.environment.append(f"{VARIABLE}={token}")
-        self.containers.launch(effect)
+        refusal = None if self.log_rotator is None else self.log_rotator.refusal(effect.environment)
+        if refusal is None:
+            self.containers.launch(effect)
+        else:
+            self.post(events.ContainerLaunchFailed(effect.container_id, refusal))
 
     def _remove_sandbox(self, effect: effects.RemoveSandbox) -> None:
         asyncio.get_running_loop().run_in_executor(None, self.sandboxes.remove, effect.directory)
@@ -247,6 +257,22 @@ def build_fetcher(flags: Flags, work_dir: str, post: Callable[[Event], None]) ->
     parent = flags.text("fetcher_cache_dir")
     assert parent is not None, "the flag has a default"
     return Fetcher(post, transfers, open_cache(directory_of(parent, work_dir), flags.whole("fetcher_cache_size")))
+
+
+def rotator_of(flags: Flags, agent: Agent) -> LogRotator | None:
+    """Return what rotates the output of containers, None where nothing is to.
+
+    Errors: FlagError.
+    """
+    modules, logger = modules_of(flags), flags.text("container_logger")
+    if logger is None:
+        return None
+    if logger != LOGROTATE:
+        raise FlagError(f"--container_logger={logger} is not known; give {LOGROTATE}, or leave it out")
+    try:
+        return LogRotator(agent, settings_of(modules.get(LOGROTATE, {})))
+    except ValueError as error:
+        raise FlagError(f"--modules: {error}") from error
 
 
 def find_tokens(flags: Flags) -> ExecutorTokens | None:
