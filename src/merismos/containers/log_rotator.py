@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import structlog
 
 from merismos.containers.log_rotation import LogBounds, rotate
-from merismos.containers.log_settings import STREAMS, LogSettings
+from merismos.containers.log_settings import LogSettings
 from merismos.core.agent.state import Agent, Phase
 from merismos.protocol.v1 import mesos
 
@@ -50,7 +50,8 @@ class Log:
         """Rotate if need be; say whether it may grow too big before the next look at all."""
         try:
             size = os.stat(self.path, follow_symlinks=False).st_size  # noqa: PTH116 - one system call, no Path to build
-            growth = (size - self.size) / max(now - self.looked_at, HOT_S) if self.looked_at else 0.0
+            since_s = max(now - self.looked_at, HOT_S) if self.looked_at else LOOK_S
+            growth = (size - self.size) / since_s
             if size > self.bounds.bytes_max:
                 rotate(self.directory, self.name, self.bounds)
                 size = os.stat(self.path, follow_symlinks=False).st_size  # noqa: PTH116 - one system call, no Path to build
@@ -113,7 +114,7 @@ class LogRotator:
             settings = self._settings.of_task((variable.name, variable.value or "") for variable in variables)
         except ValueError:
             settings = self._settings
-        return [Log(directory, name, bounds) for name, bounds in zip(STREAMS, settings, strict=False)]
+        return [Log(directory, "stdout", settings.stdout), Log(directory, "stderr", settings.stderr)]
 
 
 def _look(logs: list[Log]) -> list[Log]:

@@ -25,14 +25,14 @@ from merismos.adapters.storage.checkpoint_log import CheckpointLog
 from merismos.containers.fetcher import Fetcher
 from merismos.containers.fetcher_cache import directory_of, open_cache
 from merismos.containers.log_rotator import LogRotator
-from merismos.containers.log_settings import LOGROTATE, settings_of
+from merismos.containers.log_settings import LOGROTATE, LogSettings, settings_of
 from merismos.containers.native import NativeContainerizer
 from merismos.containers.probes import Prober
 from merismos.containers.sandbox import Sandboxes
 from merismos.containers.transfers import Transfers, find_hadoop
 from merismos.core.agent import effects, events
 from merismos.core.agent.machine import AgentMachine
-from merismos.core.agent.state import Agent, AgentSettings
+from merismos.core.agent.state import AgentSettings
 from merismos.core.kernel import Effect, Event, Machine
 from merismos.core.recording import made_agent
 from merismos.daemons import process
@@ -90,7 +90,8 @@ class AgentProcess:
         self.checkpoints: CheckpointStore = CheckpointLog(meta, turn, self._on_written, self._on_stalled)
         self.keeps_tasks = True
         self.fetcher = build_fetcher(flags, settings.work_dir, self.post)
-        self.log_rotator = rotator_of(flags, self.machine.state)
+        log_settings = log_settings_of(flags)
+        self.log_rotator = None if log_settings is None else LogRotator(self.machine.state, log_settings)
         self.prober = Prober(self.post)
         self.tokens = find_tokens(flags)
         self.executors = ExecutorEndpoint(self.post, self.tokens)
@@ -259,8 +260,8 @@ def build_fetcher(flags: Flags, work_dir: str, post: Callable[[Event], None]) ->
     return Fetcher(post, transfers, open_cache(directory_of(parent, work_dir), flags.whole("fetcher_cache_size")))
 
 
-def rotator_of(flags: Flags, agent: Agent) -> LogRotator | None:
-    """Return what rotates the output of containers, None where nothing is to.
+def log_settings_of(flags: Flags) -> LogSettings | None:
+    """Return how the output of containers is rotated, None where it isn't.
 
     Errors: FlagError.
     """
@@ -270,7 +271,7 @@ def rotator_of(flags: Flags, agent: Agent) -> LogRotator | None:
     if logger != LOGROTATE:
         raise FlagError(f"--container_logger={logger} is not known; give {LOGROTATE}, or leave it out")
     try:
-        return LogRotator(agent, settings_of(modules.get(LOGROTATE, {})))
+        return settings_of(modules.get(LOGROTATE, {}))
     except ValueError as error:
         raise FlagError(f"--modules: {error}") from error
 
@@ -351,6 +352,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return 0
         check_detection(flags)
         parse_work_dir(flags)
+        log_settings_of(flags)
         configure_log(flags)
         return process.run(serve(flags))
     except (FlagError, CheckpointError, OSError) as error:
