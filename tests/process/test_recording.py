@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from merismos.simulation.__main__ import main
 from process.sessions.cluster import Agent, Cluster
 from process.sessions.scheduler import Scheduler, ask, framework_info, until
 
@@ -17,14 +18,12 @@ pytestmark = pytest.mark.process
 READS = ("/state", "/slaves", "/frameworks", "/tasks", "/roles", "/metrics/snapshot", "/why?task=long")
 
 
-def replay(file: Path) -> tuple[int, int, str]:
+def replay(file: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, int, str]:
     """Replay a file; return the exit code, the number of events and all that was said."""
-    done = subprocess.run(
-        [sys.executable, "-m", "merismos.simulation", "replay", file], capture_output=True, text=True, check=False
-    )
-    said = done.stdout + done.stderr
+    code = main(["replay", str(file)])
+    said = "".join(capsys.readouterr())
     events = re.search(r"^(?:master|agent): (\d+) events, \d+ effects, all equal$", said, re.MULTILINE)
-    return done.returncode, 0 if events is None else int(events[1]), said
+    return code, 0 if events is None else int(events[1]), said
 
 
 def look_at(cluster: Cluster) -> None:
@@ -35,7 +34,10 @@ def look_at(cluster: Cluster) -> None:
         assert ask(cluster.port, "POST", "/api/v1", {"type": kind})[0] == 200
 
 
-def test_lives_that_ended_with_kill_9_and_those_after_them_are_replayed_with_equal_effects(tmp_path: Path) -> None:
+@pytest.mark.timeout(120)
+def test_lives_that_ended_with_kill_9_and_those_after_them_are_replayed_with_equal_effects(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     taped = (f"--record={tmp_path}/agent.tape",)
     cluster = Cluster(tmp_path, f"--record={tmp_path}/master.tape", agents=(taped,))
     agent = cluster.agents[0]
@@ -61,11 +63,12 @@ def test_lives_that_ended_with_kill_9_and_those_after_them_are_replayed_with_equ
         codes = cluster.stop()
     assert codes == [0, 0]
     for name, least in (("master.tape", 15), ("agent.tape", 10), ("master.tape.1", 10), ("agent.tape.1", 8)):
-        code, events, said = replay(tmp_path / name)
+        code, events, said = replay(tmp_path / name, capsys)
         assert code == 0, said
         assert events >= least, said
     altered = (tmp_path / "agent.tape.1").read_bytes().replace(b"sleep 600", b"sleep 601")
     (tmp_path / "altered").write_bytes(altered)
-    code, _, said = replay(tmp_path / "altered")
-    assert code == 1, said
-    assert "gave others" in said
+    command = [sys.executable, "-m", "merismos.simulation", "replay", tmp_path / "altered"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done
+    assert "gave others" in done.stdout
