@@ -15,6 +15,8 @@ import shutil
 import time
 from pathlib import Path
 
+import structlog
+
 SANDBOX_MODE = 0o750
 
 
@@ -23,6 +25,8 @@ class Sandboxes:
 
     def __init__(self, work_dir: str) -> None:
         self.work_dir = work_dir
+        self.removals_succeeded = 0
+        self.removals_failed = 0
         self._made: set[str] = set()
 
     def create(self, directory: str, user: str | None) -> None:
@@ -53,9 +57,16 @@ class Sandboxes:
             os.symlink(directory, latest)  # noqa: PTH211 - one system call, no Path to build
 
     def remove(self, directory: str) -> None:
-        """Delete a run, and what of its parents is empty then."""
+        """Delete a run, and what of its parents is empty then; what can't be deleted is told and counted."""
         run = Path(directory)
         shutil.rmtree(run, ignore_errors=True)
+        try:
+            if run.exists():
+                shutil.rmtree(run)
+            self.removals_succeeded += 1
+        except OSError as error:
+            self.removals_failed += 1
+            structlog.get_logger().warning("a sandbox can't be removed", directory=directory, why=str(error))
         latest = run.parent / "latest"
         if latest.is_symlink() and not latest.exists():
             latest.unlink(missing_ok=True)

@@ -111,7 +111,11 @@ class AgentProcess:
         )
 
     def _metrics(self) -> dict[str, float]:
-        return {**system_metrics(), **self.fetcher.metrics()}
+        removals = {
+            "gc/path_removals_failed": float(self.sandboxes.removals_failed),
+            "gc/path_removals_succeeded": float(self.sandboxes.removals_succeeded),
+        }
+        return {**system_metrics(), **self.fetcher.metrics(), **removals}
 
     def post(self, event: Event) -> None:
         """Let the core handle an event."""

@@ -42,6 +42,15 @@ def test_removing_one_run_leaves_the_others(tmp_path: Path) -> None:
     assert not run_of(tmp_path, "latest").is_symlink()
 
 
+def test_what_can_not_be_removed_is_counted(tmp_path: Path) -> None:
+    sandboxes = Sandboxes(str(tmp_path))
+    sandboxes.create(str(run_of(tmp_path, "c-1")), None)
+    run_of(tmp_path, "c-2").write_text("no directory")
+    for container_id in ("c-1", "c-2"):
+        sandboxes.remove(str(run_of(tmp_path, container_id)))
+    assert (sandboxes.removals_succeeded, sandboxes.removals_failed) == (1, 1)
+
+
 def test_the_runs_of_before_are_found_with_their_ages(tmp_path: Path) -> None:
     sandboxes = Sandboxes(str(tmp_path))
     sandboxes.create(str(run_of(tmp_path, "c-1")), None)

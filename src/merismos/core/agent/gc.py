@@ -43,7 +43,6 @@ def on_sandboxes_overdue(agent: Agent, now: float) -> None:
         _, directory = sandboxes.popleft()
         agent.effects.append(RemoveSandbox(directory))
         removed += 1
-    agent.counters.sandboxes_removed += removed
     if sandboxes:
         due = sandboxes[0][0] + agent.sandbox_age_s_max
         agent.deadlines.set(("sandboxes", ""), max(due, now + REMOVALS_S) if removed == REMOVALS_MAX else due)

@@ -246,7 +246,6 @@ class Counters(msgspec.Struct):
     invalid_framework_messages: int = 0
     fetches_succeeded: int = 0
     fetches_failed: int = 0
-    sandboxes_removed: int = 0
 
 
 class Agent:

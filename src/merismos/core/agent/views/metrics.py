@@ -14,7 +14,7 @@ _NAMED = ("cpus", "disk", "gpus", "mem")
 
 
 def snapshot(agent: Agent, now: float, machine: dict[str, float]) -> dict[str, float]:
-    """Return every metric; `machine` are those that the core can't know: `system/`, the fetcher's cache."""
+    """Return every metric; `machine` are those that the core can't know: `system/`, the fetcher's cache, removals."""
     counters = agent.counters
     values = {
         "containerizer/fetcher/cache_size_total_bytes": 0.0,
@@ -24,7 +24,7 @@ def snapshot(agent: Agent, now: float, machine: dict[str, float]) -> dict[str, f
         "containerizer/mesos/container_destroy_errors": 0.0,
         "gc/path_removals_failed": 0.0,
         "gc/path_removals_pending": float(len(agent.sandboxes)),
-        "gc/path_removals_succeeded": float(counters.sandboxes_removed),
+        "gc/path_removals_succeeded": 0.0,
         "slave/container_launch_errors": float(counters.container_launch_errors),
         "slave/executor_directory_max_allowed_age_secs": agent.sandbox_age_s_max,
         "slave/executors_preempted": 0.0,
