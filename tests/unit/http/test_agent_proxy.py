@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from merismos.adapters.http import agent_proxy
-from merismos.adapters.http.agent_proxy import AgentProxy
+from merismos.adapters.http.agent_proxy import AgentProxy, Pace
 from merismos.adapters.http.gate import Gate
 from merismos.adapters.http.slow import Router, application
 
@@ -225,3 +225,18 @@ def test_who_leaves_lets_the_agent_know_and_an_answer_that_breaks_off_is_no_whol
         raise AssertionError("an answer that broke off was told as whole")
 
     through_a_master(scenario)
+
+
+def test_those_who_send_together_are_held_to_one_pace() -> None:
+    async def scenario() -> float:
+        loop, pace = asyncio.get_running_loop(), Pace(1_000_000)
+
+        async def send() -> None:
+            for _ in range(10):
+                await pace.keep(10_000)
+
+        began = loop.time()
+        await asyncio.gather(send(), send())
+        return loop.time() - began
+
+    assert asyncio.run(scenario()) >= 0.19

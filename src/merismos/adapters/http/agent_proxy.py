@@ -2,12 +2,14 @@
 
 Rules: agents that are registered, by id, and nothing else of their machines; of an agent its reads and `POST /api/v1`, never the
 executors' API. Bodies stream both ways with nothing kept but what is under way: who doesn't read isn't read for. What the agent
-answers is passed on as it is, with `Via` to tell it from the master's own words. At most `REQUESTS_MAX` at once.
+answers is passed on as it is, with `Via` to tell it from the master's own words. At most `REQUESTS_MAX` at once, and together at most
+`BYTES_PER_S_MAX` of answers, so that downloads leave the master's loop to schedulers.
 Source: DC/OS' Admin Router serves agents under the same paths, `/agent/` and the older `/slave/`.
 """
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Final
@@ -39,8 +41,10 @@ READS: Final = frozenset(
 REQUESTS_MAX = 512
 CONNECT_S_MAX = 5.0
 READ_S_MAX = 60.0
+BYTES_PER_S_MAX = 128 << 20
 SILENT_PEER_S = 60
 _PIECE_BYTES: Final = 64 * 1024
+_EARLY_S: Final = 0.002
 _OWN: Final = "/slave(1)"
 _OF_ONE_HOP: Final = frozenset(
     {
@@ -59,6 +63,21 @@ _OF_ONE_HOP: Final = frozenset(
 _ADDED_BY_AIOHTTP: Final = (hdrs.ACCEPT, hdrs.ACCEPT_ENCODING, hdrs.USER_AGENT, hdrs.CONTENT_TYPE)
 
 
+class Pace:
+    """Holds those who send together to a number of bytes a second."""
+
+    def __init__(self, bytes_per_s: float) -> None:
+        self._bytes_per_s = bytes_per_s
+        self._free_at = 0.0
+
+    async def keep(self, size: int) -> None:
+        """Wait until `size` more bytes are in time."""
+        now = asyncio.get_running_loop().time()
+        self._free_at = max(self._free_at, now) + size / self._bytes_per_s
+        if self._free_at - now > _EARLY_S:
+            await asyncio.sleep(self._free_at - now)
+
+
 class AgentProxy:
     """Passes requests on to agents; `agents` is the master's own table."""
 
@@ -67,6 +86,7 @@ class AgentProxy:
         self._agents = agents
         self._session: aiohttp.ClientSession | None = None
         self._under_way = 0
+        self._pace = Pace(BYTES_PER_S_MAX)
 
     def endpoints(self) -> dict[str, Endpoint]:
         """Return what serves the paths of agents."""
@@ -124,7 +144,7 @@ class AgentProxy:
             except (aiohttp.ClientError, OSError) as error:
                 text = f"{who} can't be reached from this master: {error}"
                 raise Refused(502, text, {hdrs.VIA: VIA}, closes=True) from None
-            return await _pass_back(request, answer)
+            return await _pass_back(request, answer, self._pace)
 
     def _client(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -174,7 +194,7 @@ async def _pieces(request: web.Request) -> AsyncIterator[bytes]:
         yield piece
 
 
-async def _pass_back(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+async def _pass_back(request: web.Request, answer: aiohttp.ClientResponse, pace: Pace) -> web.StreamResponse:
     """Send an agent's answer on, piece by piece; an answer that breaks off breaks off here too."""
     if answer.connection is not None and answer.connection.transport is not None:
         notice_dead_peer(answer.connection.transport, SILENT_PEER_S)
@@ -189,6 +209,7 @@ async def _pass_back(request: web.Request, answer: aiohttp.ClientResponse) -> we
     try:
         async for piece in answer.content.iter_any():
             await write(request, response, piece)
+            await pace.keep(len(piece))
         await response.write_eof()
     except (aiohttp.ClientError, TimeoutError):
         if request.transport is not None:
