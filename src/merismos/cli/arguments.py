@@ -271,6 +271,13 @@ def _logs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stderr", action="store_true", help="its standard error instead of its standard output")
 
 
+def _exec(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--interactive", "-i", action="store_true", help="pass our input on to it")
+    parser.add_argument("--tty", "-t", action="store_true", help="give it a terminal, of the size of ours")
+    parser.add_argument("task", metavar="TASK", help="a task's id or name, or the beginning of its id")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="COMMAND", help="a program and its arguments")
+
+
 def _kill(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("task", metavar="TASK", help="a task's id or name, or the beginning of its id")
     parser.add_argument(
@@ -306,6 +313,7 @@ COMMANDS: Final[dict[str, tuple[str, Add]]] = {
     "run": ("run a command on the cluster, with its output and exit code", _run),
     "ps": ("list tasks", _ps),
     "logs": ("show what a task wrote", _logs),
+    "exec": ("run a command beside a task, as the task runs: exec -it TASK sh", _exec),
     "kill": ("end a task", _kill),
     "why": ("say why a task, framework or role waits", _why),
     "agents": ("list agents, and what of them is in use", _nothing),

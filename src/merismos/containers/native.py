@@ -84,10 +84,12 @@ class NativeContainerizer:
 
     def create_sandbox(self, effect: effects.CreateSandbox) -> None:
         """Make a sandbox."""
+        boxes = self._sandboxes
+        create, remove = (boxes.create_inner, boxes.remove_inner) if effect.is_inner else (boxes.create, boxes.remove)
         try:
-            self._sandboxes.create(effect.directory, effect.user)
+            create(effect.directory, effect.user)
         except (OSError, LookupError) as error:
-            self._sandboxes.remove(effect.directory)
+            remove(effect.directory)
             text = f"cannot create the sandbox {effect.directory}: {error}"
             self._post(events.ContainerLaunchFailed(effect.container_id, text))
 

@@ -56,6 +56,21 @@ class Sandboxes:
             os.unlink(latest)  # noqa: PTH108 - one system call, no Path to build
             os.symlink(directory, latest)  # noqa: PTH211 - one system call, no Path to build
 
+    def create_inner(self, directory: str, user: str | None) -> None:
+        """Make a directory within another sandbox, or beside all runs.
+
+        Errors: OSError; LookupError where there is no such user.
+        """
+        owner = None if user is None else find_user(user)
+        os.makedirs(os.path.dirname(directory), exist_ok=True)  # noqa: PTH103, PTH120 - one system call, no Path to build
+        _mkdir(directory, SANDBOX_MODE)
+        if owner is not None:
+            os.chown(directory, owner.pw_uid, owner.pw_gid)
+
+    def remove_inner(self, directory: str) -> None:
+        """Delete what `create_inner` made."""
+        shutil.rmtree(directory, ignore_errors=True)
+
     def remove(self, directory: str) -> None:
         """Delete a run, and what of its parents is empty then; what can't be deleted is told and counted."""
         run = Path(directory)

@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 import merismos
+from merismos.adapters.agent_http.containers import ContainersEndpoint
 from merismos.adapters.agent_http.executor import ExecutorEndpoint
 from merismos.adapters.agent_http.executor_tokens import VARIABLE, Claims, ExecutorTokens
 from merismos.adapters.agent_http.server import AgentHttp
@@ -28,7 +29,8 @@ from merismos.containers.log_rotator import LogRotator
 from merismos.containers.log_settings import LOGROTATE, LogSettings, settings_of
 from merismos.containers.native import NativeContainerizer
 from merismos.containers.probes import Prober
-from merismos.containers.sandbox import Sandboxes
+from merismos.containers.sandbox import Sandboxes, find_user
+from merismos.containers.sessions import Sessions
 from merismos.containers.transfers import Transfers, find_hadoop
 from merismos.core.agent import effects, events
 from merismos.core.agent.machine import AgentMachine
@@ -99,12 +101,15 @@ class AgentProcess:
         core: Machine = self.machine
         if self.record is not None:
             core = RecordingMachine(core, self.record, made_agent(settings, merismos.__version__))
+        self.sessions = Sessions(meta / "sessions")
+        self.container_calls = ContainersEndpoint(self.post, self.machine.state, self.sessions)
         self.driver = Driver(core, self._performers(), loop, turn, on_fault=self._on_fault)
         self.images = images_of(flags, settings.work_dir)
         self.http = AgentHttp(
             self.machine.state,
             flags.printed(),
             self.executors,
+            self.container_calls,
             self.images,
             self._metrics,
             measure=measure_of(cgroups),
@@ -141,6 +146,8 @@ class AgentProcess:
             effects.OpenCheckpoints: lambda effect: self.checkpoints.open(effect.agent_id),
             effects.Checkpoint: self._checkpoint,
             effects.ForgetAgent: lambda _: self.checkpoints.forget(),
+            effects.AnswerContainerCall: self.container_calls.answer,
+            effects.EndStreams: self.sessions.end,
             effects.AnswerExecutor: self.executors.answer,
             effects.OpenExecutorStream: self.executors.open_stream,
             effects.SendExecutorEvent: self.executors.send,
@@ -175,6 +182,7 @@ class AgentProcess:
             await self.containers.close(end=not self.keeps_tasks)
             await self.fetcher.close()
             await self.prober.close()
+            self.sessions.close()
             if self.images is not None:
                 await self.images.close()
             await self.http.close()
@@ -232,13 +240,25 @@ class AgentProcess:
             token = self.tokens.sign(Claims(framework_id, executor_id, effect.container_id))
             effect.environment.append(f"{VARIABLE}={token}")
         refusal = None if self.log_rotator is None else self.log_rotator.refusal(effect.environment)
+        if refusal is None and effect.streams is not None:
+            refusal = self._open_session(effect)
         if refusal is None:
             self.containers.launch(effect)
         else:
             self.post(events.ContainerLaunchFailed(effect.container_id, refusal))
 
+    def _open_session(self, effect: effects.LaunchContainer) -> str | None:
+        """Let a session's input and output go to who is attached; return why not."""
+        try:
+            owner = None if effect.user is None else find_user(effect.user).pw_uid
+            effect.arguments, effect.argv0 = self.sessions.open(effect, owner), "sh"
+        except (OSError, LookupError) as error:
+            return str(error)
+        return None
+
     def _remove_sandbox(self, effect: effects.RemoveSandbox) -> None:
-        asyncio.get_running_loop().run_in_executor(None, self.sandboxes.remove, effect.directory)
+        remove = self.sandboxes.remove_inner if effect.is_inner else self.sandboxes.remove
+        asyncio.get_running_loop().run_in_executor(None, remove, effect.directory)
 
     def _exit(self, effect: effects.Exit) -> None:
         if not self.ended.done():

@@ -13,6 +13,7 @@ from merismos.adapters.agent_http.executor import ExecutorEndpoint
 from merismos.adapters.agent_http.first_head import HEAD_BYTES_MAX
 from merismos.adapters.agent_http.server import AgentHttp
 from merismos.adapters.http.lane import Limits
+from unit.agent.containers_rig import containers_of
 from unit.agent.rig import Rig
 
 BOUND_S = 20.0
@@ -26,7 +27,7 @@ def with_agent(scenario: Callable[[Connect], Awaitable[None]], limits: Limits = 
         rig = Rig.registered()
         listener = socket.create_server(("127.0.0.1", 0))
         port = listener.getsockname()[1]
-        http = AgentHttp(rig.state, {}, ExecutorEndpoint(rig.handle), limits=limits)
+        http = AgentHttp(rig.state, {}, ExecutorEndpoint(rig.handle), containers_of(rig), limits=limits)
         await http.start(listener)
 
         writers: list[asyncio.StreamWriter] = []

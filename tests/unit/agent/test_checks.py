@@ -202,6 +202,16 @@ def test_a_check_with_a_secret_is_refused_before_anything_is_started() -> None:
     assert rig.updates()[0]["state"] == "TASK_ERROR"
 
 
+def test_a_check_that_begins_while_the_disk_is_slow_runs_once_it_has_written() -> None:
+    rig = running(health_check={**HEALTH, "delay_seconds": 0})
+    other = events.LinkReceived(rig.state.registration.link, link.KillTask(FRAMEWORK, "unknown", None))
+    (checkpoint,) = [one for one in rig.machine.handle(other, rig.now) if isinstance(one, effects.Checkpoint)]
+    rig.advance(0)
+    assert not rig.of(effects.LaunchContainer), "what is not written down holds back all that follows"
+    rig.handle(events.Checkpointed(checkpoint.sequence))
+    assert rig.last(effects.LaunchContainer).container_id in rig.state.checks
+
+
 def test_after_a_restart_the_checks_go_on_and_what_was_told_is_known() -> None:
     rig = running(health_check=HEALTH, check=CHECK)
     rig.advance(1)

@@ -17,6 +17,7 @@ from merismos.adapters.agent_http.server import AgentHttp, Pruner
 from merismos.protocol import protobuf
 from merismos.protocol.v1 import agent as operator
 from merismos.protocol.v1 import mesos
+from unit.agent.containers_rig import containers_of
 from unit.agent.rig import FRAMEWORK, Rig, framework_info, task
 
 
@@ -36,7 +37,9 @@ Ask = Callable[..., Awaitable[Answer]]
 def with_agent(scenario: Callable[[Ask], Awaitable[None]], rig: Rig, images: Pruner | None = None) -> None:
     async def run() -> None:
         listener = socket.create_server(("127.0.0.1", 0))
-        http = AgentHttp(rig.state, {"work_dir": "/w", "ip": "10.0.0.1"}, ExecutorEndpoint(rig.handle), images)
+        http = AgentHttp(
+            rig.state, {"work_dir": "/w", "ip": "10.0.0.1"}, ExecutorEndpoint(rig.handle), containers_of(rig), images
+        )
         await http.start(listener)
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from merismos.adapters.agent_http.files import SandboxFiles
-from merismos.adapters.agent_http.operator import CallRefused, OperatorReads
 from merismos.adapters.http.sinks import QUEUE_BYTES_MAX, QueueSink
 from merismos.core.agent import effects as agent_effects
+from merismos.core.agent import events as agent_events
 from merismos.core.master.state import Config
 from merismos.ports.checkpoints import apply
 from merismos.protocol import link
@@ -197,10 +196,11 @@ def test_the_removal_of_a_quota_that_does_not_exist_is_refused_clearly() -> None
     assert answer == (400, "Failed to remove quota: Role 'nobody' has no quota set")
 
 
-def test_the_removal_of_a_standalone_container_is_refused_clearly() -> None:
+def test_the_removal_of_a_standalone_container_that_does_not_exist_is_refused_clearly() -> None:
     """A real Mesos agent crashed on it."""
     agent = AgentRig.registered()
-    reads = OperatorReads(agent.state, SandboxFiles(agent.state), {}, dict)
     removal = operator.Call_RemoveContainer(container_id=mesos.ContainerID(value="standalone"))
-    with pytest.raises(CallRefused, match="REMOVE_CONTAINER"):
-        reads.answer(operator.Call(type=operator.Call_Type.REMOVE_CONTAINER, remove_container=removal))
+    call = operator.Call(type=operator.Call_Type.REMOVE_CONTAINER, remove_container=removal)
+    agent.handle(agent_events.ContainerCalled(1, call))
+    answer = agent.last(agent_effects.AnswerContainerCall)
+    assert (answer.status, answer.text) == (404, "Container standalone cannot be found")

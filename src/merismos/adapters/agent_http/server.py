@@ -18,6 +18,7 @@ from typing import Protocol
 import msgspec
 from aiohttp import hdrs, web
 
+from merismos.adapters.agent_http.containers import ContainersEndpoint
 from merismos.adapters.agent_http.executor import PATH as EXECUTOR_PATH
 from merismos.adapters.agent_http.executor import ExecutorEndpoint
 from merismos.adapters.agent_http.files import FileRefused, SandboxFiles, file_name, mode_text
@@ -34,7 +35,9 @@ from merismos.adapters.http.answers import TEXT, method_not_allowed
 from merismos.adapters.http.lane import Limits
 from merismos.adapters.http.negotiation import (
     NOT_ACCEPTABLE,
+    RECORDIO,
     Media,
+    acceptable,
     media_for,
     media_of,
     refusal_of,
@@ -76,6 +79,7 @@ class AgentHttp:
         agent: Agent,
         flags: dict[str, str],
         executors: ExecutorEndpoint,
+        containers: ContainersEndpoint,
         images: Pruner | None = None,
         machine_metrics: Callable[[], dict[str, float]] = system_metrics,
         limits: Limits | None = None,
@@ -83,6 +87,7 @@ class AgentHttp:
     ) -> None:
         self._agent = agent
         self._executors = executors
+        self._containers = containers
         self._flags = flags
         self._files = SandboxFiles(agent)
         self._images = images
@@ -169,16 +174,24 @@ class AgentHttp:
         if request.method != hdrs.METH_POST:
             return _text(405, method_not_allowed(request.method), {"Allow": "POST"})
         given = request.headers.get(hdrs.CONTENT_TYPE)
+        if given == RECORDIO:
+            return await self._containers.serve_stream(request)
         media = media_of(given or "")
         if media is None:
             return _text(*refusal_of(given))
-        wanted = media_for(request.headers.get(hdrs.ACCEPT))
-        if wanted is None:
+        accept = request.headers.get(hdrs.ACCEPT)
+        wanted = media_for(accept)
+        if wanted is None and not acceptable(accept, RECORDIO):
             return _text(406, NOT_ACCEPTABLE)
         body = await body_of(request)
         try:
             codec = json.decode if media is Media.JSON else protobuf.decode
             call = codec(operator.Call, body)
+            refusal = self._containers.refusal(request, call)
+            if refusal is not None:
+                return _text(*refusal)
+            if self._containers.serves(call):
+                return await self._containers.serve(request, call, wanted or Media.JSON)
             if call.type is operator.Call_Type.PRUNE_IMAGES:
                 return await self._prune(call)
             answer = self._operator.answer(call)
@@ -186,6 +199,7 @@ class AgentHttp:
             return _text(400, str(error))
         except CallRefused as refused:
             return _text(refused.status, refused.text)
+        assert wanted is not None, "what isn't streamed is refused where only a stream is acceptable"
         encoded = json.encode(answer) if wanted is Media.JSON else protobuf.encode(answer)
         return web.Response(body=encoded, headers={hdrs.CONTENT_TYPE: wanted.value, **_ANY_ORIGIN})
 

@@ -102,6 +102,20 @@ class ExecutorTaskTaken(Record):
     role: str
 
 
+class NestedTaken(Record):
+    """A container that an operator asked for (JSON of CommandInfo); its id is dotted."""
+
+    container_id: str
+    directory: str
+    command: bytes
+
+
+class NestedEnded(Record):
+    """It is gone; `status` is in wait(2) form."""
+
+    status: int
+
+
 class UpdateOwed(Record):
     """A scheduler has to hear of this (JSON of TaskStatus)."""
 
@@ -135,6 +149,8 @@ AnyRecord = (
     | ExecutorTaken
     | ExecutorTaskTaken
     | KillBegun
+    | NestedTaken
+    | NestedEnded
     | UpdateOwed
     | UpdateAcknowledged
     | TaskRefused
@@ -165,6 +181,11 @@ def task_key(framework_id: str, task_id: str) -> str:
 def executor_key(framework_id: str, executor_id: str) -> str:
     """Return the key of a custom executor."""
     return f"executor/{framework_id}/{executor_id}"
+
+
+def nested_key(container_id: str) -> str:
+    """Return the key of a container that an operator asked for."""
+    return f"nested/{container_id}"
 
 
 def stream_key(framework_id: str, task_id: str) -> str:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from merismos.core.containers.cgroup_plan import CgroupPlan, CgroupWrite
 from merismos.core.kernel import Effect
 from merismos.ports.checkpoints import Change
 from merismos.protocol.link import Message
+from merismos.protocol.v1 import agent as operator
 from merismos.protocol.v1 import executor, mesos
 
 
@@ -31,11 +34,12 @@ class SendMessage(Effect):
 
 
 class CreateSandbox(Effect):
-    """Make a sandbox directory and its `latest` link, owned by `user` where one is given."""
+    """Make a sandbox directory and its `latest` link, owned by `user` where one is given; within another sandbox without link."""
 
     container_id: str
     directory: str
     user: str | None
+    is_inner: bool = False
 
 
 class FetchUris(Effect):
@@ -53,6 +57,12 @@ class AbortFetch(Effect):
     container_id: str
 
 
+class Streams(msgspec.Struct, gc=False):
+    """A session's input and output go to who is attached to it; `tty`: through a terminal of so many rows and columns."""
+
+    tty: tuple[int, int] | None = None
+
+
 class LaunchContainer(Effect):
     """Start a process tree in a sandbox; `ContainerLaunched` or `ContainerLaunchFailed` follows, then `ContainerExited`."""
 
@@ -63,6 +73,7 @@ class LaunchContainer(Effect):
     environment: list[str]  # NAME=value
     user: str | None
     executor: tuple[str, str] | None = None  # framework and executor id, where it is a custom executor
+    streams: Streams | None = None  # None: what it writes goes to files in its sandbox
     cgroup: CgroupPlan | None = None  # None: it begins where its parent is
 
 
@@ -129,6 +140,21 @@ class CloseExecutorStream(Effect):
     stream: int
 
 
+class AnswerContainerCall(Effect):
+    """Answer a call about a container; `answer` is what a call to wait gets."""
+
+    request: int
+    status: int
+    text: str = ""
+    answer: operator.Response_WaitContainer | None = None
+
+
+class EndStreams(Effect):
+    """A session is over: what it wrote goes out, and then its streams end."""
+
+    container_id: str
+
+
 class CollectContainer(Effect):
     """The end of a container is written down: what held it may forget it."""
 
@@ -142,9 +168,10 @@ class KillRemains(Effect):
 
 
 class RemoveSandbox(Effect):
-    """Delete a sandbox and what of its parents is empty then."""
+    """Delete a sandbox and what of its parents is empty then; one within another alone."""
 
     directory: str
+    is_inner: bool = False
 
 
 class Checkpoint(Effect):

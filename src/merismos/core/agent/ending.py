@@ -9,13 +9,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from merismos.core.agent import gc
-from merismos.core.agent.checkpoints import FrameworkKnown, framework_key, task_key
-from merismos.core.agent.effects import AbortProbe, Exit, ForgetAgent, Log, SendMessage, SignalContainer
+from merismos.core.agent.checkpoints import FrameworkKnown, framework_key, nested_key, task_key
+from merismos.core.agent.effects import (
+    AbortProbe,
+    AnswerContainerCall,
+    Exit,
+    ForgetAgent,
+    Log,
+    SendMessage,
+    SignalContainer,
+)
 from merismos.core.agent.executors_limits import update_limits
 from merismos.core.agent.state import Agent, Framework, Link, Phase, Task
 from merismos.core.agent.statuses import update_task
 from merismos.core.containers.exit_status import describe_exit, succeeded
 from merismos.protocol import link
+from merismos.protocol.v1 import agent as operator
 
 if TYPE_CHECKING:
     from merismos.core.agent import events
@@ -93,6 +102,7 @@ def end(
     task.phase = Phase.ENDED
     task.ended_at = now
     stop_checks(agent, task)
+    end_nested_in(agent, task.container_id)
     del agent.containers[task.container_id]
     agent.deadlines.cancel(("kill", task.container_id))
     agent.deadlines.cancel(("complete", task.container_id))
@@ -108,6 +118,32 @@ def end(
         update_task(agent, task, state, now, message=message, reason=reason, from_agent=from_agent)
     complete_if_over(agent, task, now)
     stop_if_over(agent, now)
+
+
+def end_nested_in(agent: Agent, container_id: str) -> None:
+    """Kill and forget what is nested in a container that is gone, and let nobody wait for it; a sandbox goes with its parent's."""
+    answer_waiters(agent, container_id, None)
+    for path, one in list(agent.nested.items()):
+        if not path.startswith(f"{container_id}."):
+            continue
+        if not one.is_session and not one.is_orphan:
+            agent.checkpoints.drop(nested_key(path))
+        one.is_orphan = True
+        if one.is_live():
+            agent.effects.append(SignalContainer(path, _SIGKILL))
+        else:
+            del agent.nested[path]
+
+
+def answer_waiters(agent: Agent, container_id: str, status: int | None) -> None:
+    """Answer those who wait for the end of a container; None: nobody knows how it ended."""
+    for request in agent.waiters.pop(container_id, []):
+        answer_wait(agent, request, status)
+
+
+def answer_wait(agent: Agent, request: int, status: int | None) -> None:
+    """Answer a call to wait."""
+    agent.effects.append(AnswerContainerCall(request, 200, "", operator.Response_WaitContainer(exit_status=status)))
 
 
 def stop_checks(agent: Agent, task: Task) -> None:
@@ -170,6 +206,8 @@ def keep_framework(agent: Agent, framework: Framework) -> None:
 def stop_if_over(agent: Agent, now: float) -> None:
     """Leave once every container is gone and every update acknowledged, or waited for long enough."""
     if agent.exiting is None or agent.containers or agent.executors:
+        return
+    if any(one.is_live() for one in agent.nested.values()):
         return
     if len(agent.updates) == 0 or agent.registration.status is not Link.REGISTERED:
         leave(agent)

@@ -6,6 +6,7 @@ import msgspec
 
 from merismos.core.kernel import Event
 from merismos.protocol.link import AnyMessage
+from merismos.protocol.v1 import agent as operator
 from merismos.protocol.v1 import executor, mesos
 
 
@@ -178,6 +179,19 @@ class ProbeEnded(Event):
     probe_id: str
     status_code: int | None = None
     connected: bool | None = None
+
+
+class ContainerCalled(Event):
+    """An operator calls to launch, wait for, kill or remove a container; `request` is how to answer."""
+
+    request: int
+    call: operator.Call
+
+
+class ContainerCallerGone(Event):
+    """Nobody listens to the answer of a call any more."""
+
+    request: int
 
 
 class ContainersTakenOver(Event):

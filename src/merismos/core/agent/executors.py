@@ -25,7 +25,13 @@ from merismos.core.agent.effects import (
     SendMessage,
     SignalContainer,
 )
-from merismos.core.agent.ending import complete_if_over, end_task, forget_framework_if_idle, stop_if_over
+from merismos.core.agent.ending import (
+    complete_if_over,
+    end_nested_in,
+    end_task,
+    forget_framework_if_idle,
+    stop_if_over,
+)
 from merismos.core.agent.executors_limits import update_limits
 from merismos.core.agent.executors_state import Executor, ExecutorPhase
 from merismos.core.agent.state import NANOS, Agent, Framework, Link, Task
@@ -198,6 +204,7 @@ def end_executor(agent: Agent, executor: Executor, status: int, now: float) -> N
     framework = agent.frameworks[executor.framework_id]
     executor.phase = ExecutorPhase.ENDED
     executor.ended_at = now
+    end_nested_in(agent, executor.container_id)
     for kind in ("executor-registration", "executor-kill"):
         agent.deadlines.cancel((kind, executor.container_id))
     if executor.stream is not None:

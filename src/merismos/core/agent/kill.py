@@ -194,4 +194,7 @@ def stop(agent: Agent, reason: str, now: float) -> None:
         shut_down(agent, task, now)
     for executor in list(agent.executors.values()):
         shut_down_custom(agent, executor, now)
+    for one in agent.nested.values():
+        if one.is_live():
+            agent.effects.append(SignalContainer(one.container_id, SIGKILL))
     stop_if_over(agent, now)

@@ -215,7 +215,7 @@ def run_task(agent: Agent, framework: Framework, task: Task, now: float, executo
 def prepare(agent: Agent, framework: Framework, task: Task) -> None:
     """Ask for a task's sandbox and for what belongs into it."""
     user = effective_user(agent.settings, framework, task.info.command)
-    agent.effects.append(CreateSandbox(task.container_id, task.directory, user))
+    agent.effects.append(CreateSandbox(task.container_id, task.directory, user, is_inner=task.executor is not None))
     command = task.info.command
     if command is not None and command.uris:
         agent.effects.append(FetchUris(task.container_id, task.directory, command.uris, user))

@@ -20,6 +20,7 @@ from merismos.core.agent import (
     kill,
     launch,
     messages,
+    nested,
     recovery,
     registration,
 )
@@ -74,8 +75,10 @@ def on_timer_fired(agent: Agent, event: TimerFired, now: float) -> None:
         send(agent, update)
 
 
-def of_container(command: Handler, custom: Handler, check: Handler | None = None) -> Handler:
-    """Return the handler of a container's event: a command task's, a custom executor's, or a check's, which has no URIs."""
+def of_container(
+    command: Handler, custom: Handler, check: Handler | None = None, by_operator: Handler | None = None
+) -> Handler:
+    """Return the handler of a container's event: a command task's, an executor's, or, where nothing is fetched, another's."""
 
     def handle(agent: Agent, event: Any, now: float) -> None:  # noqa: ANN401 - of a container
         container_id = event.container_id
@@ -83,6 +86,8 @@ def of_container(command: Handler, custom: Handler, check: Handler | None = None
             custom(agent, event, now)
         elif check is not None and container_id in agent.checks:
             check(agent, event, now)
+        elif by_operator is not None and container_id in agent.nested:
+            by_operator(agent, event, now)
         else:
             command(agent, event, now)
 
@@ -97,17 +102,21 @@ def on_executor_launch_failed(agent: Agent, event: events.ContainerLaunchFailed,
 
 def on_container_exited(agent: Agent, event: events.ContainerExited, now: float) -> None:
     """End what was in a container; its status is collected once that is written down."""
+    ending.answer_waiters(agent, event.container_id, event.status)
     end_container(agent, event, now)
     agent.effects.append(CollectContainer(event.container_id))
 
 
-end_container = of_container(ending.on_container_exited, executors.on_container_exited, checks.on_check_exited)
+end_container = of_container(
+    ending.on_container_exited, executors.on_container_exited, checks.on_check_exited, nested.on_nested_exited
+)
 
 
 def on_containers_lost(agent: Agent, event: events.ContainersLost, now: float) -> None:
     """End all that had a process."""
     ending.on_containers_lost(agent, event, now)
     executors.on_containers_lost(agent, event, now)
+    nested.on_containers_lost(agent, now)
 
 
 HANDLERS: dict[type[Event], Handler] = {
@@ -122,11 +131,19 @@ HANDLERS: dict[type[Event], Handler] = {
     events.UrisFetched: of_container(launch.on_uris_fetched, executors.on_uris_fetched),
     events.FetchFailed: of_container(launch.on_fetch_failed, executors.on_fetch_failed),
     events.ContainerLaunched: of_container(
-        launch.on_container_launched, executors.on_container_launched, checks.on_check_launched
+        launch.on_container_launched,
+        executors.on_container_launched,
+        checks.on_check_launched,
+        nested.on_nested_launched,
     ),
     events.ContainerLaunchFailed: of_container(
-        launch.on_container_launch_failed, on_executor_launch_failed, checks.on_check_launch_failed
+        launch.on_container_launch_failed,
+        on_executor_launch_failed,
+        checks.on_check_launch_failed,
+        nested.on_nested_launch_failed,
     ),
+    events.ContainerCalled: nested.on_container_called,
+    events.ContainerCallerGone: nested.on_container_caller_gone,
     events.ProbeEnded: checks.on_probe_ended,
     events.ContainerExited: on_container_exited,
     events.ContainerLimited: of_container(ending.on_container_limited, executors_limits.on_container_limited),

@@ -80,5 +80,6 @@ def is_wanted(agent: Agent, effect: Effect) -> bool:
     if isinstance(effect, SendMessage):
         return effect.link == agent.registration.link
     if isinstance(effect, LaunchContainer):
-        return effect.container_id in agent.containers or effect.container_id in agent.executors
+        known = (agent.containers, agent.executors, agent.checks, agent.nested)
+        return any(effect.container_id in ones for ones in known)
     return True

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from merismos.core.agent import checkpoints, executors_recovery, gc, groups
+from merismos.core.agent import checkpoints, executors_recovery, gc, groups, nested
 from merismos.core.agent.checkpoints import (
     AGENT,
     AgentKnown,
@@ -26,6 +26,7 @@ from merismos.core.agent.checkpoints import (
     GroupTaskTaken,
     KillBegun,
     LaunchBegun,
+    NestedTaken,
     TaskRefused,
     TaskTaken,
     UpdateAcknowledged,
@@ -161,6 +162,8 @@ def restore_work(agent: Agent, records: dict[str, list[AnyRecord]], damage: list
                 restore_framework(agent, last)
             elif isinstance(first, ExecutorTaken):
                 executors_recovery.restore_executor(agent, first, story[1:])
+            elif isinstance(first, NestedTaken):
+                nested.restore(agent, first, story[1:])
             elif isinstance(first, ExecutorTaskTaken):
                 task = executors_recovery.restore_task(agent, first)
                 for record in story[1:]:
@@ -302,6 +305,7 @@ def on_containers_recovered(agent: Agent, event: events.ContainersRecovered, now
         else:
             lost.append(task)
     executors_recovery.resume_all(agent, held, now)
+    nested.resume_all(agent, held, now)
     lose(agent, lost, now)
     for container in held.values():
         end_unknown(agent, container)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from merismos.core.agent.checks_state import Check
     from merismos.core.agent.events import Limitation
     from merismos.core.agent.executors_state import Executor
+    from merismos.core.agent.nested_state import Nested
 
 COMPLETED_FRAMEWORKS_MAX = 50
 NANOS = 1_000_000_000
@@ -264,6 +265,7 @@ class Agent:
         "exiting",
         "frameworks",
         "holder",
+        "nested",
         "prng",
         "recovering",
         "refused",
@@ -274,6 +276,7 @@ class Agent:
         "started_at",
         "unsettled",
         "updates",
+        "waiters",
         "wall_offset_s",
     )
 
@@ -290,6 +293,8 @@ class Agent:
         self.executors: dict[str, Executor] = {}  # custom and default ones, by container id
         self.unsettled: list[Executor] = []  # default ones of which a task has ended in this turn
         self.checks: dict[str, tuple[Task, Check]] = {}  # by the id of the run under way
+        self.nested: dict[str, Nested] = {}  # what operators asked for, by its dotted id
+        self.waiters: dict[str, list[int]] = {}  # requests that wait for the end of a container
         self.updates = StatusUpdates()
         # what was refused and isn't acknowledged yet, with the framework's FrameworkInfo, by (framework id, task id)
         self.refused: dict[tuple[str, str], tuple[TaskRecord, bytes]] = {}

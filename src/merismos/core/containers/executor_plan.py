@@ -50,11 +50,7 @@ def plan_executor(settings: AgentSettings, agent_id: str, framework: Framework, 
     command = executor.info.command
     assert command is not None
     arguments, argv0 = command_line(command)
-    environment = agent_environment(
-        settings, agent_id, framework, executor_id=executor.executor_id, directory=executor.directory
-    )
-    if command.environment is not None:
-        environment += [f"{one.name}={one.value or ''}" for one in command.environment.variables]
+    environment = environment_of_executor(settings, agent_id, framework, executor)
     return LaunchContainer(
         container_id=executor.container_id,
         directory=executor.directory,
@@ -73,3 +69,16 @@ def demand_of_executor(executor: Executor) -> Demand:
     """Return what an executor's container has to hold: the executor itself, and its tasks."""
     own = demand_of(executor.info.resources, {})
     return add_demands([own, *(demand_of(task.info.resources, task.info.limits) for task in executor.live_tasks())])
+
+
+def environment_of_executor(
+    settings: AgentSettings, agent_id: str, framework: Framework, executor: Executor
+) -> list[str]:
+    """Return the environment of an executor as NAME=value."""
+    environment = agent_environment(
+        settings, agent_id, framework, executor_id=executor.executor_id, directory=executor.directory
+    )
+    command = executor.info.command
+    if command is not None and command.environment is not None:
+        environment += [f"{one.name}={one.value or ''}" for one in command.environment.variables]
+    return environment

@@ -1,0 +1,220 @@
+"""A command that runs beside a task while we look: its output here, our input there.
+
+Rules: two connections, as the agent's API wants it: one launches the session and brings its output until it ends; one takes our input. The
+exit code is that of the command, 128 and the signal's number where a signal ended it. A terminal is given back as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import json
+import os
+import shutil
+import signal
+import sys
+import termios
+import tty
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Final
+
+from merismos.cli.errors import CommandError
+from merismos.protocol import recordio
+from merismos.sdk.connection import Connection
+from merismos.sdk.http import JSON, AnswerReader, BrokenAnswerError
+
+if TYPE_CHECKING:
+    from merismos.sdk.address import Address
+
+RECORDIO: Final = "application/recordio"
+_READ_BYTES: Final = 16 * 1024
+_OK: Final = 200
+_SIGNALLED: Final = 128
+
+
+class Terminal:
+    """The terminal that we are at; `rows` and `columns` are its size when it was looked at."""
+
+    def __init__(self, rows: int, columns: int) -> None:
+        self.rows = rows
+        self.columns = columns
+
+    @classmethod
+    def of_this(cls) -> Terminal:
+        """Return ours, of a usual size where there is none."""
+        size = shutil.get_terminal_size()
+        return cls(size.lines, size.columns)
+
+    @contextlib.contextmanager
+    def raw(self) -> Iterator[None]:
+        """Pass every key on as it is, until the end of the block."""
+        before = termios.tcgetattr(sys.stdin)
+        tty.setraw(sys.stdin, termios.TCSADRAIN)  # what was typed ahead counts
+        try:
+            yield
+        finally:
+            termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)
+
+    def info(self) -> dict[str, Any]:
+        """Return the TTYInfo of the terminal."""
+        return {"window_size": {"rows": self.rows, "columns": self.columns}}
+
+
+class Session:
+    """One command beside a task. Shapes: `container_id` is dotted: the task's container, then our own."""
+
+    def __init__(
+        self, agent: Address, container_id: str, command: list[str], terminal: Terminal | None, *, has_input: bool
+    ) -> None:
+        self.terminal = terminal
+        self._agent = agent
+        self._id = _nested(container_id)
+        self._command = command
+        self._has_input = has_input
+        self._input: asyncio.StreamWriter | None = None
+
+    async def run(self) -> int:
+        """Run it; return its exit code.
+
+        Errors: CommandError.
+        """
+        try:
+            return await self._run()
+        except (OSError, BrokenAnswerError) as error:
+            raise CommandError(f"the session with agent {self._agent} broke: {error}") from error
+
+    async def _run(self) -> int:
+        output = Connection(self._agent)
+        body = json.dumps(self._launch()).encode()
+        headers = {"Content-Type": JSON, "Accept": RECORDIO, "Message-Accept": JSON}
+        stream = await output.open_stream("/api/v1", body=body, headers=headers)
+        if stream.status != _OK:
+            why = (await stream.body()).decode("utf-8", "replace").strip()
+            raise CommandError(f"agent {self._agent} answered {stream.status}: {why}")
+        feeding = asyncio.create_task(self._feed()) if self._has_input else None
+        decoder = recordio.Decoder()
+        async for piece in stream.pieces():
+            for record in decoder.feed(piece):
+                _write(json.loads(record))
+        if feeding is not None:
+            feeding.cancel()
+            await asyncio.gather(feeding, return_exceptions=True)
+        await output.close()
+        return await self._exit_code()
+
+    def _launch(self) -> dict[str, Any]:
+        variables = [{"name": "TERM", "type": "VALUE", "value": os.environ.get("TERM", "xterm")}]
+        command = {
+            "shell": False,
+            "value": self._command[0],
+            "arguments": self._command,
+            **({"environment": {"variables": variables}} if self.terminal is not None else {}),
+        }
+        asked: dict[str, Any] = {"container_id": self._id, "command": command}
+        if self.terminal is not None:
+            asked["container"] = {"type": "MESOS", "tty_info": self.terminal.info()}
+        return {"type": "LAUNCH_NESTED_CONTAINER_SESSION", "launch_nested_container_session": asked}
+
+    async def _exit_code(self) -> int:
+        connection = Connection(self._agent, timeout_s=60.0)
+        call = {"type": "WAIT_NESTED_CONTAINER", "wait_nested_container": {"container_id": self._id}}
+        headers = {"Content-Type": JSON, "Accept": JSON}
+        answer = await connection.ask("POST", "/api/v1", body=json.dumps(call).encode(), headers=headers)
+        await connection.close()
+        if answer.status != _OK:
+            raise CommandError(f"how the command ended is not known: {answer.text()}")
+        status = int(json.loads(answer.body)["wait_nested_container"].get("exit_status", 0))
+        ended_by = status & 0x7F
+        return _SIGNALLED + ended_by if ended_by else (status >> 8) & 0xFF
+
+    # ------------------------------------------------------------------ input
+
+    async def _feed(self) -> None:
+        """Pass on what is typed, until the end of it."""
+        reader, writer = await asyncio.open_connection(*self._agent)
+        self._input = writer
+        head = (
+            f"POST /api/v1 HTTP/1.1\r\nHost: {self._agent}\r\nContent-Type: {RECORDIO}\r\nMessage-Content-Type: {JSON}\r\n"
+            f"Accept: {JSON}\r\nTransfer-Encoding: chunked\r\n\r\n"
+        )
+        writer.write(head.encode())
+        self._send({"type": "CONTAINER_ID", "container_id": self._id})
+        loop = asyncio.get_running_loop()
+        if self.terminal is not None:
+            loop.add_signal_handler(signal.SIGWINCH, self._resize)
+        typed: asyncio.Queue[bytes] = asyncio.Queue(maxsize=16)
+        fd = sys.stdin.fileno()
+        reading = asyncio.create_task(_read_all(fd, typed))
+        try:
+            while True:
+                data = await typed.get()
+                self._send_io({"type": "DATA", "data": {"type": "STDIN", "data": base64.b64encode(data).decode()}})
+                await writer.drain()
+                if not data:
+                    break
+            writer.write(b"0\r\n\r\n")
+            await _answer(reader)
+        finally:
+            reading.cancel()
+            writer.close()
+
+    def _resize(self) -> None:
+        self.terminal = Terminal.of_this()
+        self._send_io({"type": "CONTROL", "control": {"type": "TTY_INFO", "tty_info": self.terminal.info()}})
+
+    def _send_io(self, process_io: dict[str, Any]) -> None:
+        self._send({"type": "PROCESS_IO", "process_io": process_io})
+
+    def _send(self, asked: dict[str, Any]) -> None:
+        assert self._input is not None
+        call = {"type": "ATTACH_CONTAINER_INPUT", "attach_container_input": asked}
+        record = recordio.encode(json.dumps(call).encode())
+        self._input.write(b"%x\r\n%b\r\n" % (len(record), record))
+
+
+async def _read_all(fd: int, typed: asyncio.Queue[bytes]) -> None:
+    """Read a file, a pipe or a terminal to its end; the empty piece is the end."""
+    loop = asyncio.get_running_loop()
+    typing = asyncio.Event()
+    ready: asyncio.Event | None = typing
+    try:
+        loop.add_reader(fd, typing.set)
+    except PermissionError:
+        ready = None  # a file is always ready
+    try:
+        while True:
+            if ready is not None:
+                await ready.wait()
+                ready.clear()
+            data = os.read(fd, _READ_BYTES)
+            await typed.put(data)
+            if not data:
+                return
+    finally:
+        if ready is not None:
+            loop.remove_reader(fd)
+
+
+async def _answer(reader: asyncio.StreamReader) -> None:
+    """Wait for the answer to our input, whatever it is: the output's end says more."""
+    answer = AnswerReader()
+    while not answer.complete:
+        data = await reader.read(_READ_BYTES)
+        if not data:
+            return
+        answer.feed(data)
+
+
+def _nested(dotted: str) -> dict[str, Any]:
+    parent, _, own = dotted.rpartition(".")
+    return {"value": own, "parent": _nested(parent)} if parent else {"value": own}
+
+
+def _write(process_io: dict[str, Any]) -> None:
+    data = process_io.get("data")
+    if data is None:
+        return
+    out = sys.stderr if data.get("type") == "STDERR" else sys.stdout
+    out.buffer.write(base64.b64decode(data.get("data", "")))
+    out.flush()

@@ -1,0 +1,83 @@
+"""What is wrong with a call about containers, in Mesos' words, whoever it is for."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from merismos.core.agent.nested_state import DEPTH_MAX, path_of
+from merismos.core.containers.launch_plan import validate_command, validate_container
+from merismos.model.ids import validate_id
+from merismos.protocol.v1 import agent as api
+from merismos.protocol.v1 import mesos
+
+_FAILED = "Failed to validate agent::Call: "
+_NESTED = frozenset(
+    {
+        "launch_nested_container",
+        "launch_nested_container_session",
+        "wait_nested_container",
+        "kill_nested_container",
+        "remove_nested_container",
+    }
+)
+
+
+class Launch(NamedTuple):
+    """A container that is asked for; `tty` is rows and columns of the terminal that a session gets, None without."""
+
+    container_id: mesos.ContainerID
+    command: mesos.CommandInfo
+    is_session: bool
+    tty: tuple[int, int] | None
+
+
+def validate_call(call: api.Call) -> str | None:
+    """Return why a call can't be taken, None where it can."""
+    name = str(call.type).lower()
+    body = getattr(call, name)
+    if body is None:
+        return f"{_FAILED}Expecting '{name}' to be present"
+    container_id: mesos.ContainerID = body.container_id
+    fault = _fault_of_id(container_id, name)
+    if fault is not None:
+        return _FAILED + fault
+    if not name.startswith("launch_"):
+        return None
+    if body.command is None:
+        return f"{_FAILED}Expecting '{name}.command' to be present"
+    rejection = validate_command(body.command)
+    if rejection is None and body.container is not None:
+        rejection = validate_container(body.container)
+    if rejection is None and body.command.uris:
+        return f"{_FAILED}'{name}.command' has URIs, which are fetched for tasks and executors only"
+    return None if rejection is None else _FAILED + rejection.message
+
+
+def launch_of(call: api.Call) -> Launch | None:
+    """Return the container that a valid call asks for, None for a call of another kind."""
+    body = call.launch_nested_container or call.launch_nested_container_session or call.launch_container
+    if body is None:
+        return None
+    assert body.command is not None, "a validated launch has a command"
+    is_session = call.launch_nested_container_session is not None
+    size = None
+    if is_session and body.container is not None and body.container.tty_info is not None:
+        window = body.container.tty_info.window_size
+        size = (window.rows, window.columns) if window is not None else (24, 80)
+    return Launch(body.container_id, body.command, is_session, size)
+
+
+def _fault_of_id(container_id: mesos.ContainerID, name: str) -> str | None:
+    if name in _NESTED and container_id.parent is None:
+        return f"Expecting '{name}.container_id.parent' to be present"
+    one: mesos.ContainerID | None = container_id
+    depth = 0
+    while one is not None:
+        depth += 1
+        fault = validate_id(one.value) or ("'.' is not allowed in it" if "." in one.value and depth == 1 else None)
+        if fault is not None:
+            return f"'{name}.container_id' is invalid: {fault}"
+        if depth > DEPTH_MAX:
+            return f"'{name}.container_id' is invalid: {path_of(container_id)} is nested too deeply"
+        one = one.parent
+    return None
