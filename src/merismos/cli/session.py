@@ -1,4 +1,4 @@
-"""A command that runs beside a task while we look: its output here, our input there.
+"""A command that runs beside a task while we look: its output here, our input there, through the master or with the agent itself.
 
 Rules: two connections, as the agent's API wants it: one launches the session and brings its output until it ends; one takes our input. The
 exit code is that of the command, 128 and the signal's number where a signal ended it. A terminal is given back as it was.
@@ -17,8 +17,9 @@ import sys
 import termios
 import tty
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from merismos.cli import sandbox
 from merismos.cli.errors import CommandError
 from merismos.protocol import recordio
 from merismos.sdk.connection import Connection
@@ -26,6 +27,7 @@ from merismos.sdk.http import JSON, AnswerReader, BrokenAnswerError
 
 if TYPE_CHECKING:
     from merismos.sdk.address import Address
+    from merismos.sdk.connection import Stream
 
 RECORDIO: Final = "application/recordio"
 _READ_BYTES: Final = 16 * 1024
@@ -61,14 +63,32 @@ class Terminal:
         return {"window_size": {"rows": self.rows, "columns": self.columns}}
 
 
+class Place(NamedTuple):
+    """Where an agent's operator API is served."""
+
+    address: Address
+    target: str
+
+
 class Session:
-    """One command beside a task. Shapes: `container_id` is dotted: the task's container, then our own."""
+    """One command beside a task.
+
+    Shapes: `places` are ways to the agent, the first that leads there is taken; `container_id` is dotted: the task's container, then
+    our own.
+    """
 
     def __init__(
-        self, agent: Address, container_id: str, command: list[str], terminal: Terminal | None, *, has_input: bool
+        self,
+        places: list[Place],
+        container_id: str,
+        command: list[str],
+        terminal: Terminal | None,
+        *,
+        has_input: bool,
     ) -> None:
         self.terminal = terminal
-        self._agent = agent
+        self._places = places
+        self._place = places[0]
         self._id = _nested(container_id)
         self._command = command
         self._has_input = has_input
@@ -82,16 +102,10 @@ class Session:
         try:
             return await self._run()
         except (OSError, BrokenAnswerError) as error:
-            raise CommandError(f"the session with agent {self._agent} broke: {error}") from error
+            raise CommandError(f"the session by way of {self._place.address} broke: {error}") from error
 
     async def _run(self) -> int:
-        output = Connection(self._agent)
-        body = json.dumps(self._launch()).encode()
-        headers = {"Content-Type": JSON, "Accept": RECORDIO, "Message-Accept": JSON}
-        stream = await output.open_stream("/api/v1", body=body, headers=headers)
-        if stream.status != _OK:
-            why = (await stream.body()).decode("utf-8", "replace").strip()
-            raise CommandError(f"agent {self._agent} answered {stream.status}: {why}")
+        output, stream = await self._open()
         feeding = asyncio.create_task(self._feed()) if self._has_input else None
         decoder = recordio.Decoder()
         async for piece in stream.pieces():
@@ -102,6 +116,22 @@ class Session:
             await asyncio.gather(feeding, return_exceptions=True)
         await output.close()
         return await self._exit_code()
+
+    async def _open(self) -> tuple[Connection, Stream]:
+        """Launch the session by the first way that leads to the agent."""
+        body = json.dumps(self._launch()).encode()
+        headers = {"Content-Type": JSON, "Accept": RECORDIO, "Message-Accept": JSON}
+        for place in self._places:
+            self._place = place
+            output = Connection(place.address)
+            stream = await output.open_stream(place.target, body=body, headers=headers)
+            if stream.status == _OK:
+                return output, stream
+            why = (await stream.body()).decode("utf-8", "replace").strip()
+            await output.close()
+            if place is self._places[-1] or sandbox.is_relayed(stream.status, stream.headers):
+                raise CommandError(f"the agent answered {stream.status}: {why}")
+        raise AssertionError("the last way is tried to its end")
 
     def _launch(self) -> dict[str, Any]:
         variables = [{"name": "TERM", "type": "VALUE", "value": os.environ.get("TERM", "xterm")}]
@@ -117,10 +147,10 @@ class Session:
         return {"type": "LAUNCH_NESTED_CONTAINER_SESSION", "launch_nested_container_session": asked}
 
     async def _exit_code(self) -> int:
-        connection = Connection(self._agent, timeout_s=60.0)
+        connection = Connection(self._place.address, timeout_s=60.0)
         call = {"type": "WAIT_NESTED_CONTAINER", "wait_nested_container": {"container_id": self._id}}
         headers = {"Content-Type": JSON, "Accept": JSON}
-        answer = await connection.ask("POST", "/api/v1", body=json.dumps(call).encode(), headers=headers)
+        answer = await connection.ask("POST", self._place.target, body=json.dumps(call).encode(), headers=headers)
         await connection.close()
         if answer.status != _OK:
             raise CommandError(f"how the command ended is not known: {answer.text()}")
@@ -132,11 +162,11 @@ class Session:
 
     async def _feed(self) -> None:
         """Pass on what is typed, until the end of it."""
-        reader, writer = await asyncio.open_connection(*self._agent)
+        reader, writer = await asyncio.open_connection(*self._place.address)
         self._input = writer
         head = (
-            f"POST /api/v1 HTTP/1.1\r\nHost: {self._agent}\r\nContent-Type: {RECORDIO}\r\nMessage-Content-Type: {JSON}\r\n"
-            f"Accept: {JSON}\r\nTransfer-Encoding: chunked\r\n\r\n"
+            f"POST {self._place.target} HTTP/1.1\r\nHost: {self._place.address}\r\n"
+            f"Content-Type: {RECORDIO}\r\nMessage-Content-Type: {JSON}\r\nAccept: {JSON}\r\nTransfer-Encoding: chunked\r\n\r\n"
         )
         writer.write(head.encode())
         self._send({"type": "CONTAINER_ID", "container_id": self._id})
@@ -175,25 +205,30 @@ class Session:
 
 async def _read_all(fd: int, typed: asyncio.Queue[bytes]) -> None:
     """Read a file, a pipe or a terminal to its end; the empty piece is the end."""
+    while True:
+        await _until_readable(fd)
+        data = os.read(fd, _READ_BYTES)
+        await typed.put(data)
+        if not data:
+            return
+
+
+async def _until_readable(fd: int) -> None:
     loop = asyncio.get_running_loop()
-    typing = asyncio.Event()
-    ready: asyncio.Event | None = typing
+    ready: asyncio.Future[None] = loop.create_future()
     try:
-        loop.add_reader(fd, typing.set)
+        loop.add_reader(fd, _settle, ready)
     except PermissionError:
-        ready = None  # a file is always ready
+        return  # a file is always ready
     try:
-        while True:
-            if ready is not None:
-                await ready.wait()
-                ready.clear()
-            data = os.read(fd, _READ_BYTES)
-            await typed.put(data)
-            if not data:
-                return
+        await ready
     finally:
-        if ready is not None:
-            loop.remove_reader(fd)
+        loop.remove_reader(fd)
+
+
+def _settle(ready: asyncio.Future[None]) -> None:
+    if not ready.done():
+        ready.set_result(None)
 
 
 async def _answer(reader: asyncio.StreamReader) -> None:

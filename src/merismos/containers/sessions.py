@@ -1,7 +1,7 @@
 """The input and output of sessions: a terminal or three pipes for each, read by whoever is attached.
 
 Rules: a process gets its end by path, opened by a shell that becomes the process, so that nobody else ever waits for a pipe; the
-agent holds the other end, without blocking. What is written before somebody is attached is kept up to a bound, then the process has
+agent holds the other end, without blocking. That shell says when it has opened them: a pipe that we closed before would be lost. What is written before somebody is attached is kept up to a bound, then the process has
 to wait; a reader that is slower than the process makes it wait, too. A session is over when its process is and all is read.
 """
 
@@ -24,7 +24,7 @@ from merismos.core.agent import effects
 READ_BYTES = 32 * 1024
 KEPT_BYTES_MAX = 1024 * 1024
 WAITING_INPUT_BYTES_MAX = 1024 * 1024
-PROLOGUE = 'exec <"$1" >"$2" 2>"$3"; shift 3; exec "$@"'
+PROLOGUE = 'exec <"$1" >"$2" 2>"$3"; : >"$4"; shift 4; exec "$@"'
 TERMINAL_PROLOGUE = 'exec <>"$1" >&0 2>&0; shift 1; exec "$@"'
 
 Piece = tuple[str, bytes]  # STDOUT or STDERR, and what was written
@@ -37,7 +37,9 @@ class SessionError(Exception):
 class Session:
     """The agent's ends of one process' input and output."""
 
-    def __init__(self, outputs: dict[str, int], writer: int, keeps: list[int], *, is_tty: bool) -> None:
+    def __init__(
+        self, outputs: dict[str, int], writer: int, keeps: list[int], opened: int = -1, *, is_tty: bool
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._outputs = outputs
         self._writer = writer
@@ -52,8 +54,11 @@ class Session:
         self._changed = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
+        self._opened = opened
         for name, fd in outputs.items():
             self._loop.add_reader(fd, self._read, name)
+        if opened >= 0:
+            self._loop.add_reader(opened, self._on_opened)
 
     # ------------------------------------------------------------------ output
 
@@ -139,7 +144,17 @@ class Session:
             self._drained.clear()
             await self._drained.wait()
 
+    def _on_opened(self) -> None:
+        """The process has its ends: input may be written, and end."""
+        if self._opened >= 0:
+            self._loop.remove_reader(self._opened)
+            os.close(self._opened)
+            self._opened = -1
+            self._flush()
+
     def _flush(self) -> None:
+        if self._opened >= 0:
+            return
         while self._input and self._writer >= 0:
             data = self._input[0]
             if not data:
@@ -185,6 +200,7 @@ class Session:
 
     def end(self) -> None:
         """The process is gone: what it wrote is read, then the output ends."""
+        self._on_opened()
         for fd in self._keeps:
             os.close(fd)
         self._keeps.clear()
@@ -226,15 +242,15 @@ class Sessions:
         del owner  # they are opened before the user is taken on
         home = self._directory / effect.container_id
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        paths = {name: str(home / name) for name in ("STDIN", "STDOUT", "STDERR")}
+        paths = {name: str(home / name) for name in ("STDIN", "STDOUT", "STDERR", "OPENED")}
         for path in paths.values():
             os.mkfifo(path, 0o600)
-        outputs = {
-            name: os.open(paths[name], os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC) for name in ("STDOUT", "STDERR")
-        }
+        reads = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+        outputs = {name: os.open(paths[name], reads) for name in ("STDOUT", "STDERR")}
+        opened = os.open(paths["OPENED"], reads)
         # Read and write: a pipe that nobody reads yet can't be opened to write.
         writer = os.open(paths["STDIN"], os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        return Session(outputs, writer, [], is_tty=False), PROLOGUE, list(paths.values())
+        return Session(outputs, writer, [], opened, is_tty=False), PROLOGUE, list(paths.values())
 
     def _open_terminal(self, effect: effects.LaunchContainer, owner: int | None) -> tuple[Session, str, list[str]]:
         assert effect.streams is not None

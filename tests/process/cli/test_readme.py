@@ -77,12 +77,12 @@ def test_the_first_lines_say_hello_and_why_a_task_waits(shell: Commands) -> None
 def test_the_lines_about_a_nap_do_what_is_said_of_them(shell: Commands) -> None:
     nap = run(shell, f"{beginning('merismos run --name nap')}\nuntil merismos ps | grep -q TASK_RUNNING; do :; done\n"
               f"{beginning('merismos ps')} && {beginning('merismos agents')} && {beginning('merismos why nap')} && "
-              f"{beginning('merismos frameworks')} && {beginning('merismos kill nap')} && {beginning('merismos logs -f nap')}\n"
+              f"{beginning('merismos exec -it nap')} && {beginning('merismos kill nap')} && {beginning('merismos logs -f nap')}\n"
               "wait $!; echo the nap ended with $?")  # fmt: skip
     assert nap.returncode == 0, nap
     assert "nap-" in nap.stdout, nap
     assert "here" in nap.stdout, "the agents are listed"
-    assert '"name": "nap"' in nap.stdout, "frameworks are JSON"
+    assert '"name": "nap"' in nap.stdout, "tasks are JSON"
     assert nap.stdout.endswith("the nap ended with 143\n"), nap
 
 
@@ -97,7 +97,7 @@ def test_the_last_line_opens_a_page_that_is_there(shell: Commands) -> None:
 def test_there_are_ten_lines_and_each_is_run_here() -> None:
     tested = (
         "merismos run -- sh", "merismos run --cpus 999", "merismos run --name nap", "merismos ps", "merismos agents",
-        "merismos logs -f nap", "merismos why nap", "merismos kill nap", "merismos frameworks", "python3 -m webbrowser",
+        "merismos logs -f nap", "merismos why nap", "merismos kill nap", "merismos exec -it nap", "python3 -m webbrowser",
     )  # fmt: skip
     assert len(lines()) == 10
     assert all(line.startswith(tested) for line in lines())

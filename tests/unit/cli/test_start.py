@@ -25,6 +25,7 @@ CLIENTS = (
     ("run", "--", "true"),
     ("down",),
     ("chaos", "kill", "leader"),
+    ("exec", "t", "true"),
 )
 HEAVY = {"aiohttp", "kazoo", "google.protobuf"}
 PROGRAM = """

@@ -7,10 +7,10 @@ import asyncio
 import sys
 import uuid
 
-from merismos.cli import cluster
+from merismos.cli import cluster, sandbox
 from merismos.cli.client import find_master
 from merismos.cli.errors import USAGE, CommandError
-from merismos.cli.session import Session, Terminal
+from merismos.cli.session import Place, Session, Terminal
 from merismos.sdk.address import parse
 
 
@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
         raise CommandError(f"the agent of {task['id']} is not registered", "See: merismos agents")
     is_terminal = arguments.tty and sys.stdin.isatty()
     session = Session(
-        parse(address),
+        [Place(master.address, sandbox.target_of(task["agent_id"])), Place(parse(address), "/api/v1")],
         f"{task['container_id']}.{uuid.uuid4().hex}",
         arguments.command,
         Terminal.of_this() if arguments.tty else None,

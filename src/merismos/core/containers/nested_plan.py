@@ -1,4 +1,7 @@
-"""How a container that an operator asked for becomes a process: like what it is nested in, or like nothing else."""
+"""How a container that an operator asked for becomes a process: like what it is nested in, or like nothing else.
+
+Rules: what is nested counts for its parent's cgroup; a standalone container has none.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from merismos.core.agent.effects import LaunchContainer, Streams
 from merismos.core.agent.nested_state import NestedPhase
 from merismos.core.agent.state import Phase
+from merismos.core.containers.cgroup_plan import CgroupPlan
 from merismos.core.containers.executor_plan import environment_of_executor
 from merismos.core.containers.launch_plan import PATH, command_line, effective_user, plan_environment
 
@@ -22,6 +26,7 @@ class Surroundings(NamedTuple):
     directory: str
     environment: list[str]
     user: str | None
+    cgroup: CgroupPlan | None
 
 
 def sandbox_of_standalone(work_dir: str, container_id: str) -> str:
@@ -33,17 +38,19 @@ def surroundings_of(agent: Agent, parent: str) -> Surroundings | None:
     """Return what a container that is nested in `parent` has from it (empty: nothing); None where no such container runs."""
     settings, agent_id = agent.settings, agent.registration.agent_id
     if not parent:
-        return Surroundings(settings.work_dir, [PATH, *settings.environment], None)
+        return Surroundings(settings.work_dir, [PATH, *settings.environment], None, None)
+    cgroup = None if settings.cgroups is None else CgroupPlan(parent, joins=True)
     task, executor, nested = agent.containers.get(parent), agent.executors.get(parent), agent.nested.get(parent)
     if task is not None and task.phase is Phase.RUNNING:
         framework, command = agent.frameworks[task.framework_id], task.info.command
         assert command is not None
         environment = plan_environment(settings, agent_id, framework, task, command)
-        return Surroundings(task.directory, environment, effective_user(settings, framework, command))
+        return Surroundings(task.directory, environment, effective_user(settings, framework, command), cgroup)
     if executor is not None and (executor.pid or executor.is_builtin):
         framework = agent.frameworks[executor.framework_id]
         environment = environment_of_executor(settings, agent_id, framework, executor)
-        return Surroundings(executor.directory, environment, effective_user(settings, framework, executor.info.command))
+        user = effective_user(settings, framework, executor.info.command)
+        return Surroundings(executor.directory, environment, user, None if executor.is_builtin else cgroup)
     if nested is not None and nested.phase is NestedPhase.RUNNING:
         around = surroundings_of(agent, nested.parent())
         if around is not None:
@@ -57,14 +64,14 @@ def plan_nested(around: Surroundings, one: Nested, tty: tuple[int, int] | None) 
     own = _with(around, one)
     streams = Streams(tty) if one.is_session else None
     return LaunchContainer(
-        one.container_id, own.directory, arguments, argv0, own.environment, own.user, streams=streams
+        one.container_id, own.directory, arguments, argv0, own.environment, own.user, cgroup=own.cgroup, streams=streams
     )
 
 
 def _with(around: Surroundings, one: Nested) -> Surroundings:
     environment = [*around.environment, f"MESOS_SANDBOX={one.directory}"]
     environment += _variables(one.command)
-    return Surroundings(one.directory, environment, one.command.user or around.user)
+    return Surroundings(one.directory, environment, one.command.user or around.user, around.cgroup)
 
 
 def _variables(command: mesos.CommandInfo) -> list[str]:
