@@ -151,7 +151,7 @@ def test_calls_are_refused_for_their_media_types_and_forms() -> None:
         assert (
             await ask("/api/v1", b"{}", **JSON)
         ).body == b"Failed to validate agent::Call: Expecting 'type' to be present"
-        assert (await ask("/api/v1", b'{"type":"LAUNCH_CONTAINER"}', **JSON)).status == 501
+        assert (await ask("/api/v1", b'{"type":"ADD_RESOURCE_PROVIDER_CONFIG"}', **JSON)).status == 501
         assert (await ask("/slave(1)/api/v1/anything", body, **JSON)).status == 200
 
     with_agent(scenario, Rig.registered())
