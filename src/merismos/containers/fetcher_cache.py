@@ -57,14 +57,17 @@ class FetcherCache:
         self._directory = directory
         self._entries: dict[str, Entry] = {}  # the longest unused first
         self._parts = 0
+        self._checked = False
 
     def open(self) -> None:
-        """Take up what an earlier agent kept.
+        """Take up what an earlier agent kept; the directory is made when it is first wanted.
 
         Errors: OSError; UnsafeDirectory.
         """
-        self._directory.mkdir(parents=True, exist_ok=True, mode=_MODE)
+        if not self._directory.exists():
+            return
         check_owners(self._directory)
+        self._checked = True
         found = []
         for path in self._directory.iterdir():
             name, _, size = path.name.rpartition("-")
@@ -121,6 +124,7 @@ class FetcherCache:
         self._parts += 1
         part = self._directory / f"{self._parts}{PART}"
         try:
+            self._make_directory()
             await bring(part, lambda size: self._reserve(entry, size))
             size = await asyncio.to_thread(_settle, part)
             self._reserve(entry, size)
@@ -134,6 +138,20 @@ class FetcherCache:
             raise
         finally:
             part.unlink(missing_ok=True)
+
+    def _make_directory(self) -> None:
+        """Have the directory.
+
+        Errors: NoRoom where it can't be had, or can't be trusted.
+        """
+        if self._checked and self._directory.exists():
+            return
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True, mode=_MODE)
+            check_owners(self._directory)
+        except (OSError, UnsafeDirectory) as error:
+            raise NoRoom(str(error)) from error
+        self._checked = True
 
     def _reserve(self, entry: Entry, size: int) -> None:
         """Make room for an entry of `size`, as far as it hasn't got it.

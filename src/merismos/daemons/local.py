@@ -180,6 +180,7 @@ class LocalMachines:
             f"--resources={resources}",
             f"--attributes=rack:r{number}",
             f"--registration_backoff_factor={_RETRY_MS}ms",
+            f"--fetcher_cache_dir={self.work_dir}/fetch",
         )
 
     async def _all_registered(self) -> None:

@@ -11,6 +11,7 @@ from typing import cast
 import pytest
 
 from merismos.cli.client import Client
+from merismos.cli.commands.doctor import check_agent
 from merismos.cli.errors import CommandError
 from merismos.cli.follower import DIRECT, Follower, Source
 from merismos.cli.sandbox import Piece, SandboxReader, Tail
@@ -151,3 +152,31 @@ def test_who_follows_a_run_turns_to_the_master_where_the_agent_can_not_be_reache
 
     assert asyncio.run(scenario()) == b"hi"
     assert targets == ["/agent/S1/api/v1", "/agent/S1/api/v1"]
+
+
+class Flags:
+    """A master or an agent that tells an agent's flags, or can't be reached."""
+
+    def __init__(self, *, answers: bool) -> None:
+        self._answers = answers
+
+    def get(self, target: str) -> dict[str, dict[str, str]]:
+        if not self._answers:
+            raise CommandError("no agent answers at h:5051")
+        assert target.endswith("/flags")
+        return {"flags": {"isolation": "cgroups/all"}}
+
+
+@pytest.mark.parametrize(
+    ("by_master", "direct", "said"),
+    [
+        (False, True, "h:5051 answers; its isolation is cgroups/all"),
+        (True, False, "h:5051 answers through the master only; its isolation is cgroups/all"),
+        (False, False, "no agent answers at h:5051, nor through the master; logs and output"),
+    ],
+)
+def test_the_doctor_looks_at_an_agent_through_the_master_too(by_master: bool, direct: bool, said: str) -> None:
+    clients = [cast("Client", Flags(answers=one)) for one in (by_master, direct)]
+    found = check_agent(clients[0], {"id": "S1", "address": "h:5051"}, clients[1])
+    assert found["finding"].startswith(said)
+    assert found["state"] == ("ok" if by_master or direct else "warning")

@@ -308,15 +308,29 @@ def test_a_restarted_agent_still_knows_what_is_longest_unused(tmp_path: Path) ->
     assert again.bytes_used == 8
 
 
-def test_a_directory_that_others_can_write_to_is_not_used(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_directory_that_others_can_write_to_is_not_used(tmp_path: Path) -> None:
     shared = tmp_path / "shared"
-    shared.mkdir()
+    (shared / "mine").mkdir(parents=True)
     shared.chmod(0o777)
     with pytest.raises(UnsafeDirectory, match="can write to"):
         FetcherCache(shared / "mine", 100).open()
     assert open_cache(shared / "mine", 100) is None
-    assert open_cache(tmp_path / "ok", 0) is None, "a size of 0 turns it off"
+
+    async def lease(cache: FetcherCache) -> None:
+        async with cache.lease(None, "a", bringing(4)):
+            return
+
+    new = FetcherCache(shared / "new", 100)
+    new.open()
+    with pytest.raises(NoRoom, match="can write to"):
+        asyncio.run(lease(new))
     shared.chmod(0o1777)
-    assert open_cache(shared / "mine", 100) is not None
+    asyncio.run(lease(new))
+    assert new.bytes_used == 4
+
+
+def test_a_cache_that_nobody_wants_makes_no_directory(tmp_path: Path) -> None:
+    assert open_cache(tmp_path / "cache", 100) is not None
+    assert open_cache(tmp_path / "cache", 0) is None, "a size of 0 turns it off"
+    assert list(tmp_path.iterdir()) == []
     assert fetcher_cache.directory_of(str(tmp_path), "/w/one") != fetcher_cache.directory_of(str(tmp_path), "/v/one")
-    assert not caplog.records

@@ -61,7 +61,7 @@ def check_cluster(given: str | None) -> list[Finding]:
         _finding("master", OK, f"{master.address} answers in {(time.time() - asked_at) * 1000:.0f} ms"),
         _clock(answer.headers.get("date", "")),
         _agents(agents),
-        *[_agent(agent) for agent in agents],
+        *[check_agent(master, agent, _client_of(agent)) for agent in agents],
     ]
 
 
@@ -142,12 +142,22 @@ def _agents(agents: list[cluster.Row]) -> Finding:
     return _finding("agents", state, f"{active} of {len(agents)} active")
 
 
-def _agent(agent: cluster.Row) -> Finding:
-    client = Client(address.parse(agent["address"]), kind="agent", timeout_s=2.0)
+def check_agent(master: Client, agent: cluster.Row, direct: Client) -> Finding:
+    """Look at an agent, from here and, where that fails, through its master."""
+    how = ""
     try:
-        flags = client.get("/flags")["flags"]
+        flags = direct.get("/flags")["flags"]
     except CommandError as error:
-        return _finding(agent["id"], WARNING, f"{error.what}; logs and output of its tasks can't be shown here")
+        try:
+            flags = master.get(f"/agent/{agent['id']}/flags")["flags"]
+        except CommandError:
+            text = f"{error.what}, nor through the master; logs and output of its tasks can't be shown here"
+            return _finding(agent["id"], WARNING, text)
+        how = " through the master only"
     isolation = flags.get("isolation", "")
     limits = "" if "cgroups" in isolation else ", which limits nothing"
-    return _finding(agent["id"], OK, f"{agent['address']} answers; its isolation is {isolation}{limits}")
+    return _finding(agent["id"], OK, f"{agent['address']} answers{how}; its isolation is {isolation}{limits}")
+
+
+def _client_of(agent: cluster.Row) -> Client:
+    return Client(address.parse(agent["address"]), kind="agent", timeout_s=2.0)
