@@ -5,8 +5,10 @@ The same tests run on the host's hierarchies and, inside user-mode Linux, on a p
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,9 @@ from process.link_master import task
 
 HIERARCHY = Path("/sys/fs/cgroup")
 VERSION = cgroup_detection.version_of(HIERARCHY)
+LIMIT_S = 30.0
+POLL_S = 0.02
+HUNGRY = "python3 -c 'held = bytearray(200 << 20)'"
 _number = iter(range(1_000_000))
 
 
@@ -35,7 +40,7 @@ class CgroupAgent:
         self.master = agent.master
         self.root = root
 
-    def run(self, task_id: str, command: object, *, cpus: float = 0.2, mem: float = 64, **fields: object) -> None:
+    def run(self, task_id: str, command: object, *, cpus: float = 2.0, mem: float = 64, **fields: object) -> None:
         self.master.run(task(task_id, command, resources=amounts(cpus, mem), **fields))
 
     async def end_of(self, task_id: str) -> dict[str, Any]:
@@ -80,3 +85,12 @@ async def cgroup_agent(work_dir: Path, isolation: str, *flags: str, root: str = 
     async with agent_under_test(work_dir, f"--isolation={isolation}", f"--cgroups_root={root}", *flags) as agent:
         yield CgroupAgent(agent, root)
     assert left_of(root) == [], "cgroups are left behind"
+
+
+async def eventually(true: Callable[[], bool]) -> None:
+    """Wait until something is so that nobody tells of, for half a minute."""
+    nobody = asyncio.Event()
+    async with asyncio.timeout(LIMIT_S):
+        while not true():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(nobody.wait(), POLL_S)

@@ -1,4 +1,4 @@
-"""Isolators that only version 1 has so far, and limits on block devices, which user-mode Linux has none of."""
+"""Isolators that user-mode Linux lacks: devices, which only version 1 has so far, CPU sets, and limits on block devices."""
 
 from __future__ import annotations
 
@@ -67,5 +67,18 @@ def test_a_task_that_writes_to_a_disk_gets_the_rate_that_containers_have(tmp_pat
             agent.run("t", "dd if=/dev/zero of=data bs=64k count=64 oflag=direct")
             assert (await agent.end_of("t"))["state"] == "TASK_FINISHED", agent.output("t")
             assert time.monotonic() - began >= 1.8, "4 MB at 2 MB a second"
+
+    asyncio.run(scenario())
+
+
+def test_a_task_runs_on_the_cpus_that_containers_may_use_and_no_others(tmp_path: Path) -> None:
+    needs("cpuset")
+
+    async def scenario() -> None:
+        async with cgroup_agent(tmp_path / "w", "cgroups/cpuset", "--cgroups_cpuset_cpus=0") as agent:
+            agent.run("t", "nproc; taskset -c 1 true && echo escaped")
+            await agent.end_of("t")
+            assert agent.output("t").splitlines()[0] == "1"
+            assert "escaped" not in agent.output("t")
 
     asyncio.run(scenario())
