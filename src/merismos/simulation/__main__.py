@@ -31,6 +31,7 @@ def parser_of() -> argparse.ArgumentParser:
     parser.add_argument("--agents", type=int, default=4)
     parser.add_argument("--frameworks", type=int, default=4)
     parser.add_argument("--sweep-every", type=int, default=50, help="events between two full sweeps")
+    parser.add_argument("--unruly", action="store_true", help="links deliver some frames twice and out of order")
     parser.add_argument("--transcript", action="store_true", help="print all that happens, a line an event")
     parser.add_argument("--marks", action="store_true", help="say at the end which rare situations came about")
     parser.add_argument(
@@ -50,7 +51,9 @@ def main(arguments: list[str] | None = None) -> int:
     if given.twice:
         return _twice([one for one in arguments if one != "--twice"])
     marks = Marks()
-    settings = Settings(hosts=given.agents, schedulers=given.frameworks, sweep_every=given.sweep_every)
+    settings = Settings(
+        hosts=given.agents, schedulers=given.frameworks, sweep_every=given.sweep_every, unruly=given.unruly
+    )
     for seed in range(given.seed, given.seed + given.seeds):
         if not _run(seed, settings, given, marks):
             return 1
@@ -71,6 +74,7 @@ def _run(seed: int, settings: Settings, given: argparse.Namespace, marks: Marks)
         world.drain()
     except Violation as violation:
         shape = " ".join(f"--{name.replace('_', '-')} {getattr(given, name)}" for name in SHAPE)
+        shape += " --unruly" if given.unruly else ""
         lines = [] if given.transcript else world.story()
         lines += [f"seed {seed}, step {world.steps}: {violation}", f"again: merismos-sim --seed {seed} {shape}"]
         sys.stdout.write("\n".join(lines) + "\n")

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from merismos.core.agent import events
 from merismos.core.master import events as master_events
 from merismos.protocol import link
-from merismos.simulation.network import Pipe
+from merismos.simulation.network import Pipe, UnrulyPipe
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from merismos.simulation.hosts import AgentHost
     from merismos.simulation.masters import MasterHost
 
@@ -37,8 +39,14 @@ class Wire:
         self.master_open = False
         self.broken = False
         self.hello = (0, "", 0.0)
-        self.up: Pipe[bytes] = Pipe(world.agenda, world.weather, self._at_master)
-        self.down: Pipe[bytes] = Pipe(world.agenda, world.weather, self._at_agent)
+        self.up = self._pipe(self._at_master)
+        self.down = self._pipe(self._at_agent)
+
+    def _pipe(self, deliver: Callable[[bytes], None]) -> Pipe[bytes]:
+        world = self.host.world
+        if world.settings.unruly:
+            return UnrulyPipe(world.agenda, world.weather, deliver, world.dice)
+        return Pipe(world.agenda, world.weather, deliver)
 
     def connect(self) -> None:
         """Let the connection come about, if both ends still want it."""
@@ -54,7 +62,7 @@ class Wire:
         self.master_open = True
         world.wires[self.token] = self
         self.hello = (self.master.epoch, self.master.id, self.master.window_s)
-        self.down.send(HELLO)
+        self.down.send_in_order(HELLO)
         self.master.handle(master_events.LinkOpened(self.token, "10.0.1.1"))
 
     def clog(self, duration_s: float) -> None:
@@ -66,12 +74,12 @@ class Wire:
         """The agent closes the link, after what it sent."""
         self.agent_open = False
         self.down.cut()
-        self.up.send(CLOSED)
+        self.up.send_in_order(CLOSED)
 
     def close_at_master(self) -> None:
         """The master closes the link, after what it sent."""
         self.up.cut()
-        self.down.send(CLOSED)
+        self.down.send_in_order(CLOSED)
         self.host.world.agenda.after(0.0, self._closed_at_master)
 
     def lose(self) -> None:

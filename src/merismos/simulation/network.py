@@ -17,6 +17,7 @@ Far_contra = TypeVar("Far_contra", contravariant=True)
 Action = Callable[[], None]
 
 CALM_DELAY_S = 0.0005
+UNRULY_PERCENT = 5
 
 
 class Dice(Prng):
@@ -190,12 +191,14 @@ class Pipe(Generic[Item]):
         self._free_at = 0.0
         self.is_cut = False
 
-    def send(self, item: Item) -> None:
+    def send_in_order(self, item: Item) -> None:
         """Let `item` arrive, after all that was sent before it."""
         if self.is_cut:
             return
         self._free_at = max(self._free_at, self._agenda.now + self._weather.delay_s())
         self._agenda.at(self._free_at, lambda: self._arrive(item))
+
+    send = send_in_order
 
     def clog(self, duration_s: float) -> None:
         """Hold back what is sent from now on for a while."""
@@ -208,3 +211,31 @@ class Pipe(Generic[Item]):
     def _arrive(self, item: Item) -> None:
         if not self.is_cut:
             self._deliver(item)
+
+
+class UnrulyPipe(Pipe[Item]):
+    """A connection such as no TCP gives: some items come twice, some are overtaken."""
+
+    __slots__ = ("_dice",)
+
+    def __init__(self, agenda: Agenda, weather: Weather, deliver: Callable[[Item], None], dice: Dice) -> None:
+        super().__init__(agenda, weather, deliver)
+        self._dice = dice
+
+    def send(self, item: Item) -> None:
+        """Let `item` arrive once or twice, and not always in its turn."""
+        dice = self._dice
+        if self.is_cut or self._weather.calm:
+            self.send_in_order(item)
+            return
+        if dice.chance(UNRULY_PERCENT):
+            self._agenda.at(self._late(), lambda: self._arrive(item))
+        else:
+            self.send_in_order(item)
+        if dice.chance(UNRULY_PERCENT):
+            self._agenda.at(self._late(), lambda: self._arrive(item))
+
+    def _late(self) -> float:
+        """Return an instant after the turn of what is sent now."""
+        late_s = self._dice.uniform(0.0, 0.5) if self._dice.chance(80) else self._dice.uniform(0.5, 40.0)
+        return max(self._free_at, self._agenda.now) + late_s
