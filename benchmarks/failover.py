@@ -66,18 +66,20 @@ def introduction(number: int, tasks: int) -> link.ReregisterAgent:
 class ReturningAgent(asyncio.Protocol):
     """One agent that was with another leader before."""
 
-    def __init__(self, frame: bytes, on_registered: asyncio.Event, left: list[int]) -> None:
-        self._frame = frame
+    def __init__(self, message: link.Message, on_registered: asyncio.Event, left: list[int]) -> None:
         self._done = on_registered
         self._left = left
         self._decoder = link.FrameDecoder()
+        self._encoder = link.FrameEncoder()
+        self._hello = self._encoder.encode([link.Hello()])
+        self._frame = self._encoder.encode([message])
         self._head: bytes | None = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Ask for the link."""
         self._transport = cast("asyncio.Transport", transport)
         upgrade = b"GET /link HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: merismos-link/1\r\n\r\n"
-        self._transport.write(upgrade + link.encode_frame([link.Hello()]))
+        self._transport.write(upgrade + self._hello)
 
     def data_received(self, data: bytes) -> None:
         """Follow the protocol."""
@@ -94,7 +96,7 @@ class ReturningAgent(asyncio.Protocol):
                 wait_s = random.uniform(0.0, message.window_s)
                 asyncio.get_running_loop().call_later(wait_s, self._transport.write, self._frame)
             elif isinstance(message, link.Ping):
-                self._transport.write(link.encode_frame([link.Pong(message.sequence)]))
+                self._transport.write(self._encoder.encode([link.Pong(message.sequence)]))
             elif isinstance(message, link.AgentRegistered):
                 self._left[0] -= 1
                 if not self._left[0]:
@@ -105,18 +107,18 @@ class ReturningAgent(asyncio.Protocol):
 
 async def crowd(first: int, count: int, tasks: int) -> None:
     """Be `count` agents: wait for the leader's port on standard input, return to it, say when all are back."""
-    frames = [link.encode_frame([introduction(number, tasks)]) for number in range(first, first + count)]
+    introductions = [introduction(number, tasks) for number in range(first, first + count)]
     loop = asyncio.get_running_loop()
     done, left = asyncio.Event(), [count]
     sys.stdout.write("prepared\n")
     sys.stdout.flush()
     port = int(sys.stdin.readline())
 
-    async def come_back(frame: bytes) -> None:
+    async def come_back(message: link.Message) -> None:
         await asyncio.sleep(random.uniform(*BACKOFF_S))
-        await loop.create_connection(lambda: ReturningAgent(frame, done, left), HOST, port)
+        await loop.create_connection(lambda: ReturningAgent(message, done, left), HOST, port)
 
-    await asyncio.gather(*map(come_back, frames))
+    await asyncio.gather(*map(come_back, introductions))
     await done.wait()
     sys.stdout.write(f"{time.monotonic()}\n")
     sys.stdout.flush()

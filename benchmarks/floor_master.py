@@ -82,6 +82,7 @@ class Connection(asyncio.Protocol):
         self._floor = floor
         self._parser = httptools.HttpRequestParser(self)
         self._frames: link.FrameDecoder | None = None
+        self._encoder = link.FrameEncoder()
         self._batch: list[link.Message] = []
         self._out = bytearray()
         self._url = b""
@@ -105,7 +106,7 @@ class Connection(asyncio.Protocol):
         self._batch.append(message)
 
     def _flush_batch(self) -> None:
-        self._transport.write(link.encode_frame(self._batch))
+        self._transport.write(self._encoder.encode(self._batch))
         self._batch = []
 
     def _write(self, data: bytes) -> None:
@@ -127,7 +128,7 @@ class Connection(asyncio.Protocol):
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
             self._frames = link.FrameDecoder()
-            self._transport.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + link.encode_frame([link.Hello()]))
+            self._transport.write(b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + self._encoder.encode([link.Hello()]))
             self.data_received(data[upgrade.args[0] :])
 
     def on_message_begin(self) -> None:

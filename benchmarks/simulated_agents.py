@@ -60,6 +60,7 @@ class SimulatedAgent(asyncio.Protocol):
         self._admitted = admitted
         self._left = left
         self._decoder = link.FrameDecoder()
+        self._encoder = link.FrameEncoder()
         self._upgraded = False
         self._states: dict[str, str] = {}
         self._agent_id = ""
@@ -70,7 +71,7 @@ class SimulatedAgent(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.write(
             b"GET /link HTTP/1.1\r\nHost: bench\r\nConnection: Upgrade\r\nUpgrade: merismos-link/1\r\n\r\n"
-            + link.encode_frame([link.Hello()])
+            + self._encoder.encode([link.Hello()])
         )
 
     def data_received(self, data: bytes) -> None:
@@ -85,12 +86,12 @@ class SimulatedAgent(asyncio.Protocol):
             self._upgraded = True
             info = agent_info(f"agent{self._number}.local")
             pid = f"slave(1)@127.0.0.1:{10000 + self._number % 50000}"
-            self._transport.write(link.encode_frame([link.RegisterAgent(info, "1.12.0", pid)]))
+            self._transport.write(self._encoder.encode([link.RegisterAgent(info, "1.12.0", pid)]))
         answers: list[link.Message] = []
         for message in self._decoder.feed(data):
             self._answer(message, answers)
         if answers:
-            self._transport.write(link.encode_frame(answers))
+            self._transport.write(self._encoder.encode(answers))
 
     def _answer(self, message: link.Message, answers: list[link.Message]) -> None:
         match message:

@@ -36,13 +36,15 @@ class LinkMaster:
         self.links = 0
         self.heard: list[link.AnyMessage] = []
         self._writer: asyncio.StreamWriter | None = None
+        self._encoder = link.FrameEncoder()
         self._more = asyncio.Event()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
         self._writer = writer
+        self._encoder = link.FrameEncoder()
         self.links += 1
-        writer.write(SWITCHING + link.encode_frame([link.Hello(epoch=1, master_id="m")]))
+        writer.write(SWITCHING + self._encoder.encode([link.Hello(epoch=1, master_id="m")]))
         decoder = link.FrameDecoder()
         try:
             while data := await reader.read(65536):
@@ -65,7 +67,7 @@ class LinkMaster:
 
     def send(self, message: link.Message) -> None:
         assert self._writer is not None
-        self._writer.write(link.encode_frame([message]))
+        self._writer.write(self._encoder.encode([message]))
 
     def cut(self) -> None:
         assert self._writer is not None

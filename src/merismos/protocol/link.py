@@ -1,7 +1,8 @@
 """Every message of the link between an agent and its master.
 
 An agent opens `GET /link` with `Upgrade: merismos-link/1` on the master's HTTP port. After the 101 both sides send frames:
-a 4-byte big-endian length, then a msgpack array of messages (a batch, in order). The first frame each way is one `Hello`.
+a 4-byte big-endian length, the frame's 8-byte number, then a msgpack array of messages (a batch, in order). The first frame each
+way is one `Hello`. Frames are numbered from 0 each way: one that comes again is dropped, one that comes too early ends the link.
 Rules: messages are msgspec Structs encoded as tagged arrays, new fields are appended with a default; a payload that a client
 or an agent wrote (TaskInfo, TaskStatus, FrameworkInfo ...) travels as the JSON bytes of its v1 form and is not decoded on the way.
 """
@@ -16,8 +17,8 @@ VERSION_MIN = 1
 VERSION_MAX = 1
 UPGRADE_PROTOCOL = "merismos-link/1"
 FRAME_BYTES_MAX = 64 * 1024 * 1024
-_LENGTH = struct.Struct(">I")
-_LENGTH_BYTES = _LENGTH.size
+_HEADER = struct.Struct(">IQ")
+HEADER_BYTES = _HEADER.size
 
 
 class Message(msgspec.Struct, array_like=True, tag=True, gc=False):
@@ -246,23 +247,37 @@ class LinkError(Exception):
     """The other side of a link broke its rules; close it."""
 
 
-def encode_frame(messages: list[Message]) -> bytes:
-    """Return one frame that carries `messages` in order."""
-    body = _ENCODER.encode(messages)
-    return _LENGTH.pack(len(body)) + body
+class FrameEncoder:
+    """Makes the frames of one side of a link."""
+
+    __slots__ = ("_number",)
+
+    def __init__(self) -> None:
+        self._number = 0
+
+    def encode(self, messages: list[Message]) -> bytes:
+        """Return the next frames, which carry `messages` in order: one, unless the limit asks for more; none of a message over it."""
+        body = _ENCODER.encode(messages)
+        if len(body) > FRAME_BYTES_MAX:
+            half = len(messages) // 2
+            return b"" if not half else self.encode(messages[:half]) + self.encode(messages[half:])
+        number = self._number
+        self._number = number + 1
+        return _HEADER.pack(len(body), number) + body
 
 
 class FrameDecoder:
-    """Cuts a byte stream into batches of messages, pieces of any size.
+    """Cuts the byte stream of the other side into batches of messages, pieces of any size.
 
-    Errors: LinkError for a frame over `bytes_max` or one that doesn't decode.
+    Errors: LinkError for a frame over `bytes_max`, one that doesn't decode, or one before its turn.
     """
 
-    __slots__ = ("_buffer", "_bytes_max")
+    __slots__ = ("_buffer", "_bytes_max", "_number")
 
     def __init__(self, bytes_max: int = FRAME_BYTES_MAX) -> None:
         self._buffer = bytearray()
         self._bytes_max = bytes_max
+        self._number = 0
 
     def feed(self, data: bytes) -> list[AnyMessage]:
         """Return the messages that `data` completes."""
@@ -270,17 +285,23 @@ class FrameDecoder:
         buffer += data
         messages: list[AnyMessage] = []
         start = 0
-        while len(buffer) - start >= _LENGTH_BYTES:
-            (length,) = _LENGTH.unpack_from(buffer, start)
+        while len(buffer) - start >= HEADER_BYTES:
+            length, number = _HEADER.unpack_from(buffer, start)
             if length > self._bytes_max:
                 raise LinkError(f"a frame of {length} bytes is over the limit of {self._bytes_max}; close the link")
-            end = start + _LENGTH_BYTES + length
+            end = start + HEADER_BYTES + length
             if len(buffer) < end:
                 break
-            try:
-                messages += _DECODER.decode(memoryview(buffer)[start + _LENGTH_BYTES : end])
-            except (msgspec.DecodeError, RecursionError) as error:
-                raise LinkError(f"a frame does not decode: {error}") from error
+            if number > self._number:
+                raise LinkError(
+                    f"frame {number} came where {self._number} was due: what was between is lost; close the link"
+                )
+            if number == self._number:
+                self._number = number + 1
+                try:
+                    messages += _DECODER.decode(memoryview(buffer)[start + HEADER_BYTES : end])
+                except (msgspec.DecodeError, RecursionError) as error:
+                    raise LinkError(f"a frame does not decode: {error}") from error
             start = end
         del buffer[:start]
         return messages

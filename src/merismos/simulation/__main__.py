@@ -31,7 +31,7 @@ def parser_of() -> argparse.ArgumentParser:
     parser.add_argument("--agents", type=int, default=4)
     parser.add_argument("--frameworks", type=int, default=4)
     parser.add_argument("--sweep-every", type=int, default=50, help="events between two full sweeps")
-    parser.add_argument("--unruly", action="store_true", help="links deliver some frames twice and out of order")
+    parser.add_argument("--unruly", action="store_true", help="links deliver some frames twice or out of order")
     parser.add_argument("--transcript", action="store_true", help="print all that happens, a line an event")
     parser.add_argument("--marks", action="store_true", help="say at the end which rare situations came about")
     parser.add_argument(

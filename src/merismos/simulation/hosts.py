@@ -12,7 +12,7 @@ import msgspec
 
 from merismos.core.agent import effects, events
 from merismos.core.agent.state import AgentSettings, Link
-from merismos.protocol import json, link
+from merismos.protocol import json
 from merismos.protocol.v1 import mesos
 from merismos.simulation.checkers import Violation
 from merismos.simulation.containers import Containers
@@ -157,7 +157,7 @@ class AgentHost:
             match effect:
                 case effects.SendMessage():
                     self.world.checkers.on_agent_sends(self, effect)
-                    self.wires[effect.link].up.send(link.encode_frame([effect.message]))
+                    self.wires[effect.link].send_up(effect.message)
                 case effects.OpenLink():
                     self._open(effect.link, effect.address)
                 case effects.CloseLink():

@@ -24,11 +24,27 @@ CLOSED = b"closed"
 HELLO = b"hello"
 
 
+class Codec:
+    """The two ends of one direction, as a link's frames have them."""
+
+    __slots__ = ("_decoder", "encode")
+
+    def __init__(self) -> None:
+        self.encode = link.FrameEncoder().encode
+        self._decoder = link.FrameDecoder()
+
+    def decode(self, frame: bytes) -> list[link.AnyMessage] | None:
+        """Return the messages of a frame, None where it breaks the link's rules."""
+        try:
+            return self._decoder.feed(frame)
+        except link.LinkError:
+            return None
+
+
 class Wire:
     """One link: two pipes and what each end knows of it."""
 
     def __init__(self, host: AgentHost, master: MasterHost, number: int, token: int) -> None:
-        world = host.world
         self.master = master
         self.master_run = master.run
         self.host = host
@@ -41,12 +57,22 @@ class Wire:
         self.hello = (0, "", 0.0)
         self.up = self._pipe(self._at_master)
         self.down = self._pipe(self._at_agent)
+        self._from_agent = Codec()
+        self._from_master = Codec()
 
     def _pipe(self, deliver: Callable[[bytes], None]) -> Pipe[bytes]:
         world = self.host.world
         if world.settings.unruly:
             return UnrulyPipe(world.agenda, world.weather, deliver, world.dice)
         return Pipe(world.agenda, world.weather, deliver)
+
+    def send_up(self, message: link.Message) -> None:
+        """Send a message to the master."""
+        self.up.send(self._from_agent.encode([message]))
+
+    def send_down(self, message: link.Message) -> None:
+        """Send a message to the agent."""
+        self.down.send(self._from_master.encode([message]))
 
     def connect(self) -> None:
         """Let the connection come about, if both ends still want it."""
@@ -98,7 +124,12 @@ class Wire:
             self._closed_at_master()
             return
         if self.master_open and self.master.run == self.master_run:
-            for message in link.FrameDecoder().feed(frame):
+            messages = self._from_agent.decode(frame)
+            if messages is None:
+                self._closed_at_master()
+                self.lose()
+                return
+            for message in messages:
                 self.master.handle(master_events.LinkReceived(self.token, message), frame)
 
     def _at_agent(self, frame: bytes) -> None:
@@ -110,7 +141,12 @@ class Wire:
             self.host.world.checkers.on_hello(self.host, self.hello[0])
             self.host.handle(events.LinkOpened(self.number, *self.hello))
         else:
-            for message in link.FrameDecoder().feed(frame):
+            messages = self._from_master.decode(frame)
+            if messages is None:
+                self._closed_at_agent()
+                self.lose()
+                return
+            for message in messages:
                 self.host.handle(events.LinkReceived(self.number, message), frame)
 
     def _closed_at_master(self) -> None:

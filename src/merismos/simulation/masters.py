@@ -19,7 +19,7 @@ from merismos.core.master.recovery import window_s
 from merismos.core.master.state import Config
 from merismos.core.master.views.values import master_info_of
 from merismos.ports.contender import Deposed, Elected, Restored, Suspended
-from merismos.protocol import json, link
+from merismos.protocol import json
 from merismos.protocol.thin import decode_call
 from merismos.protocol.v1 import master as operator
 from merismos.protocol.v1 import mesos, scheduler
@@ -318,7 +318,7 @@ class MasterHost:
                 wire = self.world.wires.get(effect.link)
                 if wire is None:
                     raise Violation("closed", f"{effect.message} is sent on link {effect.link}, which is closed")
-                wire.down.send(link.encode_frame([effect.message]))
+                wire.send_down(effect.message)
             case effects.CloseLink():
                 wire = self.world.wires.pop(effect.link, None)
                 if wire is None:

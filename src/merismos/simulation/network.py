@@ -17,7 +17,9 @@ Far_contra = TypeVar("Far_contra", contravariant=True)
 Action = Callable[[], None]
 
 CALM_DELAY_S = 0.0005
-UNRULY_PERCENT = 5
+DRAWS = 1000
+OVERTAKEN = 5
+TWICE = 60
 
 
 class Dice(Prng):
@@ -214,7 +216,7 @@ class Pipe(Generic[Item]):
 
 
 class UnrulyPipe(Pipe[Item]):
-    """A connection such as no TCP gives: some items come twice, some are overtaken."""
+    """A connection such as no TCP gives: some items come twice, now and then one is overtaken."""
 
     __slots__ = ("_dice",)
 
@@ -224,18 +226,14 @@ class UnrulyPipe(Pipe[Item]):
 
     def send(self, item: Item) -> None:
         """Let `item` arrive once or twice, and not always in its turn."""
-        dice = self._dice
-        if self.is_cut or self._weather.calm:
-            self.send_in_order(item)
-            return
-        if dice.chance(UNRULY_PERCENT):
-            self._agenda.at(self._late(), lambda: self._arrive(item))
+        draw = DRAWS if self._weather.calm else self._dice.below(DRAWS)
+        if draw < OVERTAKEN and not self.is_cut:
+            self._arrive_late(item)
         else:
             self.send_in_order(item)
-        if dice.chance(UNRULY_PERCENT):
-            self._agenda.at(self._late(), lambda: self._arrive(item))
+        if OVERTAKEN <= draw < TWICE and not self.is_cut:
+            self._arrive_late(item)
 
-    def _late(self) -> float:
-        """Return an instant after the turn of what is sent now."""
+    def _arrive_late(self, item: Item) -> None:
         late_s = self._dice.uniform(0.0, 0.5) if self._dice.chance(80) else self._dice.uniform(0.5, 40.0)
-        return max(self._free_at, self._agenda.now) + late_s
+        self._agenda.at(max(self._free_at, self._agenda.now) + late_s, lambda: self._arrive(item))

@@ -54,7 +54,7 @@ class Settings(msgspec.Struct, kw_only=True):
     sweep_every: int = 20
     life_s: float | None = None  # of every container; None leaves it to chance
     calm: bool = False
-    unruly: bool = False  # links that deliver twice and out of order
+    unruly: bool = False  # links deliver some frames twice or out of order
 
 
 class World:

@@ -127,10 +127,10 @@ def test_a_standby_names_the_leader_to_an_agent(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("frame", "reason"),
     [
-        (struct.pack(">I", 1 << 30) + b"x", "over the limit"),
-        (struct.pack(">I", 4) + b"\xff\xff\xff\xff", "does not decode"),
-        (link.encode_frame([link.Pong(1)]), "must be a Hello"),
-        (link.encode_frame([link.Hello(version_min=9, version_max=9)]), "upgrade the older"),
+        (struct.pack(">IQ", 1 << 30, 0) + b"x", "over the limit"),
+        (struct.pack(">IQ", 4, 0) + b"\xff\xff\xff\xff", "does not decode"),
+        (link.FrameEncoder().encode([link.Pong(1)]), "must be a Hello"),
+        (link.FrameEncoder().encode([link.Hello(version_min=9, version_max=9)]), "upgrade the older"),
     ],
 )
 def test_who_breaks_the_links_rules_is_cut_off_before_the_core_hears_of_it(
@@ -154,12 +154,12 @@ def test_who_breaks_the_links_rules_is_cut_off_before_the_core_hears_of_it(
 def test_a_huge_frame_on_an_open_link_closes_it_and_the_core_hears_of_the_end(serve: Serve) -> None:
     async def scenario(harness: Harness) -> None:
         client = await harness.connect()
-        hello = link.encode_frame([link.Hello()])
+        hello = link.FrameEncoder().encode([link.Hello()])
         client.writer.write(
             b"GET /link HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: merismos-link/1\r\n\r\n" + hello
         )
         await harness.until(lambda: harness.machine.count(events.LinkOpened) == 1)
-        client.writer.write(struct.pack(">I", 1 << 30))
+        client.writer.write(struct.pack(">IQ", 1 << 30, 1))
         await harness.until(lambda: harness.machine.count(events.LinkClosed) == 1)
         assert await asyncio.wait_for(client.end(), 5) != b""
 

@@ -169,14 +169,27 @@ def test_updates_are_not_lost_on_a_disconnected_scheduler_they_wait_at_the_agent
     assert again.states("t-1") == ["TASK_FINISHED"]
 
 
-def test_an_acknowledgement_of_a_task_on_another_agent_is_not_passed_on() -> None:
+def test_an_acknowledgement_goes_to_the_agent_that_it_names_and_leaves_a_task_of_the_same_id_elsewhere_alone() -> None:
+    # A new leader can hear of one id from two agents: the scheduler launched it again while nobody knew of the first.
     rig = Rig()
     framework, agent = running(rig)
+    agent.update(framework.id, "t-1", "TASK_FINISHED", uuid=OTHER_UUID)
     other = rig.agent(pid="slave(1)@127.0.0.1:5052")
-    body = {"agent_id": value(other.id), "task_id": value("t-1"), "uuid": "MDEyMzQ1Njc4OWFiY2RlZg=="}
+    other.update(framework.id, "t-1", "TASK_FAILED", uuid=OTHER_UUID)
+    before = len(agent.messages)
+    assert framework.acknowledge(framework.statuses()[-1]) == (202, "")
+    (acknowledged,) = other.of(link.AcknowledgeStatus)
+    assert (acknowledged.task_id, acknowledged.uuid) == ("t-1", OTHER_UUID)
+    assert len(agent.messages) == before
+    assert "t-1" in framework.record.tasks
+
+
+def test_an_acknowledgement_for_an_agent_that_is_not_there_is_not_passed_on() -> None:
+    rig = Rig()
+    framework, agent = running(rig)
+    body = {"agent_id": value("nowhere"), "task_id": value("t-1"), "uuid": "MDEyMzQ1Njc4OWFiY2RlZg=="}
     before = len(agent.messages)
     assert framework.call("ACKNOWLEDGE", acknowledge=body) == (202, "")
-    assert other.of(link.AcknowledgeStatus) == []
     assert len(agent.messages) == before
     assert rig.master.metrics["master/invalid_status_update_acknowledgements"] == 1
 

@@ -44,6 +44,7 @@ class Channel(asyncio.Protocol):
         "_batch",
         "_decoder",
         "_ears",
+        "_encoder",
         "_hello",
         "_hello_timer",
         "_transport",
@@ -60,6 +61,7 @@ class Channel(asyncio.Protocol):
         self._ears = ears
         self._turn = turn
         self._decoder = link.FrameDecoder()
+        self._encoder = link.FrameEncoder()
         self._batch: list[link.Message] = []
         self._asked = False
         self._transport: asyncio.Transport | None = None
@@ -76,7 +78,7 @@ class Channel(asyncio.Protocol):
         notice_dead_peer(transport, UNREAD_S)
         address = transport.get_extra_info("peername")
         self.peer = f"{address[0]}:{address[1]}" if isinstance(address, tuple) else str(address)
-        self._transport.write(link.encode_frame([self._hello]))
+        self._transport.write(self._encoder.encode([self._hello]))
         self._hello_timer = asyncio.get_running_loop().call_later(
             HELLO_LIMIT_S, self.cut, f"no Hello within {HELLO_LIMIT_S:g} s"
         )
@@ -158,18 +160,6 @@ class Channel(asyncio.Protocol):
             batch.clear()
             return
         self._batch = []
-        for frame in _frames(batch):
-            transport.write(frame)
+        transport.write(self._encoder.encode(batch))
         if transport.get_write_buffer_size() > BUFFER_BYTES_MAX:
             self.cut(f"the other side doesn't read: over {BUFFER_BYTES_MAX} bytes wait for it")
-
-
-def _frames(batch: list[link.Message]) -> list[bytes]:
-    """Return `batch` in as few frames as the limit allows."""
-    frame = link.encode_frame(batch)
-    if len(frame) - 4 <= link.FRAME_BYTES_MAX:
-        return [frame]
-    if len(batch) == 1:
-        return []
-    half = len(batch) // 2
-    return _frames(batch[:half]) + _frames(batch[half:])

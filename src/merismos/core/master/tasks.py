@@ -116,12 +116,13 @@ def on_acknowledge(master: Master, framework: Framework, call: ThinCall, request
     task_id, uuid = acknowledge.task_id.value, acknowledge.uuid
     agent = master.agents.get(acknowledge.agent_id.value)
     task = framework.tasks.get(task_id)
-    if agent is None or agent.link is None or (task is not None and task.agent is not agent):
+    if agent is None or agent.link is None:
         counters.count(master, "master/invalid_status_update_acknowledgements")
         return
     metrics[_ACKNOWLEDGED_WELL] = metrics.get(_ACKNOWLEDGED_WELL, 0) + 1
     effects.append(SendToAgent(agent.link, link.AcknowledgeStatus(framework.id, task_id, uuid)))
-    if task is not None and task.update_uuid == uuid:
+    # Another agent may owe the end of an earlier task of this id, of which no record is left here.
+    if task is not None and task.agent is agent and task.update_uuid == uuid:
         task.update_uuid = b""
         if task.update_state in TERMINAL:
             remove(master, task)
