@@ -1,7 +1,8 @@
 """A host's disk, with the checkpoints that its agent writes.
 
 Rules: writes are done in order, each after a while. An agent that is killed loses what was not written yet, from some write on. A
-power cut loses what was not made durable, from some change on: what is torn is not read back. A lost disk loses all.
+power cut loses what was not made durable, from some change on: what is torn is not read back. A lost disk loses all. While writes
+fail they are tried again every second, and nothing is given up, as `adapters/storage/checkpoint_log.py` has it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from merismos.simulation.network import Agenda, Dice, Weather
+
+RETRY_S = 1.0
 
 
 class Write:
@@ -43,6 +46,11 @@ class Disk:
         self._waiting: deque[Write] = deque()
         self._busy = False
         self._owner = ""
+        self._fails_until = 0.0
+
+    def fail(self, duration_s: float) -> None:
+        """Let every write fail for a while."""
+        self._fails_until = self._agenda.now + duration_s
 
     def write(self, changes: Sequence[Change], *, durable: bool, done: Callable[[], None]) -> None:
         """Write changes, then call `done`."""
@@ -62,8 +70,9 @@ class Disk:
 
     def end_writer(self) -> None:
         """The agent ends: some of what it was writing is written, the rest never."""
-        for _ in range(self._dice.below(len(self._waiting) + 1)):
-            self._keep(self._waiting.popleft())
+        if self._agenda.now >= self._fails_until:
+            for _ in range(self._dice.below(len(self._waiting) + 1)):
+                self._keep(self._waiting.popleft())
         self._waiting.clear()
 
     def cut_power(self) -> None:
@@ -90,6 +99,9 @@ class Disk:
         self._agenda.after(self._weather.write_s(), self._written)
 
     def _written(self) -> None:
+        if self._agenda.now < self._fails_until and self._waiting:
+            self._agenda.after(RETRY_S, self._written)
+            return
         self._busy = False
         if self._waiting:
             write = self._waiting.popleft()

@@ -20,6 +20,7 @@ from merismos.simulation.tasks import Json, launch_of, value
 if TYPE_CHECKING:
     from merismos.protocol.v1 import mesos
     from merismos.protocol.v1.scheduler import Event as SchedulerEvent
+    from merismos.simulation.masters import MasterHost
     from merismos.simulation.world import World
 
 ROLES = ("a", "b", "b/c", "*")
@@ -140,6 +141,13 @@ class Scheduler:
         if not self.subscribed:
             self.interrupt()
 
+    def clog(self, master: MasterHost, duration_s: float) -> None:
+        """Hold back what comes from a master for a while, and what is said to it, or lose that."""
+        if self.stream is not None and self.stream.master is master:
+            self.stream.pipe.clog(duration_s)
+            if self.world.dice.chance(50):
+                self._calls.clog(duration_s)
+
     def call(self, kind: str, **fields: Any) -> None:  # noqa: ANN401 - JSON
         """Make a call on the stream in use, sometimes twice."""
         if self.stream is None or not self.subscribed:
@@ -153,7 +161,8 @@ class Scheduler:
     def _called(self, item: tuple[bytes, Stream, bool]) -> None:
         body, stream, subscribes = item
         master = stream.master
-        is_there = master.is_leading() and master.run == stream.master_run
+        is_parted = self.world.partitions.until(self.name, master.name) > self.world.agenda.now
+        is_there = master.is_leading() and master.run == stream.master_run and not is_parted
         if not subscribes and is_there:
             master.call(body, stream.stream_id, self._answered)
         elif not subscribes:

@@ -44,12 +44,15 @@ class Trouble:
             (2, self._cut_master),
             (1, self._trouble_coordination),
             (2, self._part),
+            (2, self._part_scheduler),
+            (2, self._break_disk),
         ]
         self._kinds = [kind for weight, kind in kinds for _ in range(weight)]
 
     def mend(self) -> None:
         """Undo what lasts."""
         now = self.world.agenda.now
+        self.world.partitions.heal()
         self.world.coordination.down_until = min(now, self.world.coordination.down_until)
         for host in self.world.hosts:
             host.detect()
@@ -159,11 +162,25 @@ class Trouble:
         duration_s = dice.uniform(1.0, 120.0)
         for host in self.world.hosts:
             if dice.chance(50):
-                for wire in list(host.wires.values())[-1:]:
-                    wire.up.clog(duration_s)
-                    wire.down.clog(duration_s)
-                    if dice.chance(30):
+                for master in self.world.masters:
+                    self.world.part(host, master, duration_s)
+                if dice.chance(30):
+                    for wire in list(host.wires.values())[-1:]:
                         wire.lose()
+
+    def _part_scheduler(self) -> None:
+        """Part a scheduler from a master, or from all; it may think of another subscription meanwhile."""
+        dice = self.world.dice
+        scheduler = dice.pick(self.world.schedulers)
+        duration_s = dice.uniform(0.5, 60.0)
+        for master in self.world.masters if dice.chance(50) else [self._master()]:
+            self.world.part(scheduler, master, duration_s)
+        if dice.chance(30) and scheduler.id:
+            scheduler.subscribe()
+
+    def _break_disk(self) -> None:
+        """Let writes to a disk fail for a while, as on one that is full."""
+        self._host().disk.fail(self.world.dice.uniform(0.5, 30.0))
 
     def _mark_gone(self) -> None:
         if self.world.elected is None:
