@@ -24,10 +24,11 @@ EXITS = (0, 0, 0, 0, 1 << 8, 3 << 8, 9, 11)
 class Container:
     """One container, from its launch or its fetch on."""
 
-    __slots__ = ("id", "is_fetching", "is_over", "is_running", "pid", "signals", "status", "stubborn")
+    __slots__ = ("executor", "id", "is_fetching", "is_over", "is_running", "pid", "signals", "status", "stubborn")
 
     def __init__(self, container_id: str, *, stubborn: bool) -> None:
         self.id = container_id
+        self.executor: tuple[str, str] | None = None
         self.is_fetching = False
         self.is_running = False
         self.is_over = False
@@ -40,11 +41,19 @@ class Container:
 class Containers:
     """All containers of one host, and what holds them; `post` says whether an agent heard."""
 
-    def __init__(self, agenda: Agenda, dice: Dice, post: Callable[[Event], bool], life_s: float | None = None) -> None:
+    def __init__(
+        self,
+        agenda: Agenda,
+        dice: Dice,
+        post: Callable[[Event], bool],
+        start_executor: Callable[[Container, str, str], None],
+        life_s: float | None = None,
+    ) -> None:
         self._agenda = agenda
         self._life_s = life_s
         self._dice = dice
         self._post = post
+        self._start_executor = start_executor
         self._containers: dict[str, Container] = {}
         self._next_pid = 100
         self._holders = 1
@@ -76,6 +85,7 @@ class Containers:
                 self._containers.pop(effect.container_id, None)
             case effects.LaunchContainer():
                 container = self._containers.get(effect.container_id) or self._make(effect.container_id)
+                container.executor = effect.executor
                 self._agenda.after(self._dice.uniform(0.001, 2.0), lambda: self._start(container))
             case effects.SignalContainer():
                 self._signal(effect.container_id, effect.signal)
@@ -135,7 +145,11 @@ class Containers:
         self._post(events.ContainerLaunched(container.id, container.pid))
         for signal in container.signals:
             self._react(container, signal)
-        if draw < 60:  # noqa: PLR2004 - odds of a hundred or a thousand
+        if container.executor is not None:
+            self._start_executor(container, *container.executor)
+            if draw < 20:  # noqa: PLR2004 - odds of a hundred or a thousand
+                self._end_after(container, self._dice.uniform(0.1, 100.0), self._dice.pick(EXITS))
+        elif draw < 60:  # noqa: PLR2004 - odds of a hundred or a thousand
             self._end_after(container, self._dice.uniform(0.001, 5.0), self._dice.pick(EXITS))
         elif self._life_s is not None:
             self._end_after(container, self._life_s, 0)
@@ -155,9 +169,10 @@ class Containers:
             self._end_after(container, self._dice.uniform(0.001, 0.5), signal)
 
     def _end_after(self, container: Container, delay_s: float, status: int) -> None:
-        self._agenda.after(delay_s, lambda: self._exit(container, status))
+        self._agenda.after(delay_s, lambda: self.end(container, status))
 
-    def _exit(self, container: Container, status: int) -> None:
+    def end(self, container: Container, status: int) -> None:
+        """Let a container exit of its own accord."""
         if not container.is_over:
             container.is_over = True
             container.status = status  # until it is collected

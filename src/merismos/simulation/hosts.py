@@ -17,6 +17,7 @@ from merismos.protocol.v1 import mesos
 from merismos.simulation.checkers import Violation
 from merismos.simulation.containers import Containers
 from merismos.simulation.disk import Disk
+from merismos.simulation.executors import Executors
 from merismos.simulation.links import Wire
 
 if TYPE_CHECKING:
@@ -48,7 +49,8 @@ class AgentHost:
         self._make = make
         self._total = total
         self.disk = Disk(world.agenda, world.weather, world.dice)
-        self.containers = Containers(world.agenda, world.dice, self._post, world.settings.life_s)
+        self.executors = Executors(self)
+        self.containers = Containers(world.agenda, world.dice, self.post, self.executors.start, world.settings.life_s)
         self.boot()
 
     def boot(self) -> None:
@@ -94,6 +96,7 @@ class AgentHost:
         self.run += 1
         self.disk.end_writer()
         self.containers.end_fetches()
+        self.executors.lose_all()
         for wire in list(self.wires.values()):
             wire.lose()
         self.wires.clear()
@@ -136,7 +139,7 @@ class AgentHost:
         """Return whether the agent believes that the master knows it."""
         return self.down_until is None and self.machine.state.registration.status is Link.REGISTERED
 
-    def _post(self, event: Event) -> bool:
+    def post(self, event: Event) -> bool:
         """Let the agent have an event of its containers; return whether it is there to hear of it."""
         if self.down_until is not None or not self.is_recovered:
             return False
@@ -174,6 +177,7 @@ class AgentHost:
                     return
                 case _:
                     self.containers.perform(effect)
+                    self.executors.perform(effect)
 
     def clog(self, master: MasterHost, duration_s: float) -> None:
         """Hold back what goes to and from a master for a while."""

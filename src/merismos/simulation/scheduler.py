@@ -361,11 +361,12 @@ class Scheduler:
         dice = self.world.dice
         task_id = dice.pick(list(self.tasks) or ["unknown"])
         agent_id = self.tasks[task_id].agent_id if task_id in self.tasks else "nowhere"
+        executor_id = value(dice.pick((task_id, "e0", "e1", "e2")))
         match dice.below(5):
             case 0:
-                self.call("MESSAGE", message={"agent_id": value(agent_id), "executor_id": value(task_id), "data": ""})
+                self.call("MESSAGE", message={"agent_id": value(agent_id), "executor_id": executor_id, "data": ""})
             case 1:
-                self.call("SHUTDOWN", shutdown={"agent_id": value(agent_id), "executor_id": value(task_id)})
+                self.call("SHUTDOWN", shutdown={"agent_id": value(agent_id), "executor_id": executor_id})
             case 2:
                 self.call("KILL", kill={"task_id": value("never-launched"), "agent_id": value(agent_id)})
             case 3:

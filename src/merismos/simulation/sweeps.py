@@ -232,6 +232,8 @@ class Sweeps:
         for agent in self._master.agents.values():
             if agent.tasks:
                 return f"{agent.id} has {[task.id + ' ' + task.state for task in agent.tasks]}"
+            if agent.executors:
+                return f"{agent.id} has the executors {list(agent.executors)}"
         for scheduler in self.world.schedulers:
             alive = _alive(scheduler, even_interrupted=False)
             if alive:

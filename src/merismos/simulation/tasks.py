@@ -64,6 +64,8 @@ def _task(framework: Scheduler, agent_id: str, left: dict[str, int], ports: list
         task["max_completion_time"] = {"nanoseconds": dice.below(30_000_000_000)}
     if dice.chance(10):
         task["kill_policy"] = {"grace_period": {"nanoseconds": dice.below(10_000_000_000)}}
+    if dice.chance(12):
+        _give_to_executor(task, left, dice)
     if dice.chance(10):
         _spoil(task, dice)
     return task
@@ -82,9 +84,25 @@ def _id_of(framework: Scheduler, agent_id: str, dice: Dice) -> str:
     return task_id
 
 
+def _give_to_executor(task: Json, left: dict[str, int], dice: Dice) -> None:
+    """Make a task one of a custom executor, which may be there already."""
+    task.pop("command")
+    for unfit in ("max_completion_time", "kill_policy"):
+        task.pop(unfit, None)
+    executor: Json = {"executor_id": value("e" + str(dice.below(3))), "command": {"value": "executor"}}
+    executor["resources"] = [scalar("cpus", 0.1), scalar("mem", 8)]
+    left["cpus"] = left.get("cpus", 0) - 100
+    left["mem"] = left.get("mem", 0) - 8000
+    if dice.chance(30):
+        executor["shutdown_grace_period"] = {"nanoseconds": dice.below(2) * 1_000_000_000}
+    if dice.chance(15):
+        executor["command"]["uris"] = [{"value": "http://host/file"}]
+    task["executor"] = executor
+
+
 def _spoil(task: Json, dice: Dice) -> None:
     """Make a task one that can't be launched."""
-    match dice.below(7):
+    match dice.below(6):
         case 0:
             task["resources"] = [scalar("cpus", 1000)]
         case 1:
@@ -92,13 +110,10 @@ def _spoil(task: Json, dice: Dice) -> None:
         case 2:
             task["resources"] = []
         case 3:
-            del task["command"]
+            task.pop("command", None)
+            task.pop("executor", None)
         case 4:
             task["container"] = {"type": "DOCKER", "docker": {"image": "busybox"}}  # refused by the agent
         case _:
-            del task["command"]
-            task["executor"] = {  # refused by the agent, charged by the master
-                "executor_id": value("e" + str(dice.below(3))),
-                "command": {"value": "executor"},
-                "resources": [scalar("cpus", 0.1)],
-            }
+            task.pop("command", None)
+            task["executor"] = {"executor_id": value("odd"), "resources": [scalar("cpus", 0.1)]}

@@ -46,6 +46,7 @@ class Trouble:
             (2, self._part),
             (2, self._part_scheduler),
             (2, self._break_disk),
+            (3, self._lose_executor),
         ]
         self._kinds = [kind for weight, kind in kinds for _ in range(weight)]
 
@@ -181,6 +182,9 @@ class Trouble:
     def _break_disk(self) -> None:
         """Let writes to a disk fail for a while, as on one that is full."""
         self._host().disk.fail(self.world.dice.uniform(0.5, 30.0))
+
+    def _lose_executor(self) -> None:
+        self._host().executors.lose_one()
 
     def _mark_gone(self) -> None:
         if self.world.elected is None:
