@@ -107,6 +107,8 @@ class PlayedExecutor:
         match event.type:
             case api.Event_Type.SUBSCRIBED:
                 self._is_subscribed = True
+                for update in list(self._updates.values()):
+                    self._call(self._said(api.Call_Type.UPDATE, update=update))
             case api.Event_Type.LAUNCH:
                 assert event.launch is not None
                 self._launch(event.launch.task)

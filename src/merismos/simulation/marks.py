@@ -35,6 +35,21 @@ OF_EVENTS: dict[str, Callable[[Event], bool]] = {
         and isinstance(event.message, link.ReregisterAgent)
         and bool(event.message.tasks)
     ),
+    "an agent is refused": lambda event: (
+        isinstance(event, agent_events.LinkReceived) and isinstance(event.message, link.RefuseAgent)
+    ),
+    "an agent that is gone is there after all": lambda event: (
+        isinstance(event, agent_events.LinkReceived) and isinstance(event.message, link.ShutdownAgent)
+    ),
+    "an executor comes back with what was not acknowledged": lambda event: (
+        isinstance(event, agent_events.ExecutorSubscribed)
+        and event.call.subscribe is not None
+        and bool(event.call.subscribe.unacknowledged_updates)
+    ),
+    "an executor loses its connection": lambda event: isinstance(event, agent_events.ExecutorStreamLost),
+    "an executor sends bytes to its scheduler": lambda event: (
+        isinstance(event, events.LinkReceived) and isinstance(event.message, link.MessageFramework)
+    ),
     "a framework is ended at an agent": lambda event: (
         isinstance(event, agent_events.LinkReceived) and isinstance(event.message, link.ShutdownFramework)
     ),
@@ -48,6 +63,17 @@ OF_EFFECTS: dict[str, Callable[[Effect], bool]] = {
     ),
     "an agent is gone by an operator": lambda effect: (
         isinstance(effect, effects.SendUpdate) and b'"TASK_GONE_BY_OPERATOR"' in effect.status
+    ),
+    "an executor did not register in time": lambda effect: (
+        isinstance(effect, effects.SendUpdate) and b'"REASON_EXECUTOR_REGISTRATION_TIMEOUT"' in effect.status
+    ),
+    "an executor did not come back to a new agent in time": lambda effect: (
+        isinstance(effect, effects.SendUpdate) and b'"REASON_EXECUTOR_REREGISTRATION_TIMEOUT"' in effect.status
+    ),
+    "an executor ends under its tasks": lambda effect: (
+        isinstance(effect, effects.SendUpdate)
+        and b'"TASK_FAILED"' in effect.status
+        and b'"Executor terminated"' in effect.status
     ),
     "a launch did not arrive": lambda effect: (
         isinstance(effect, effects.SendUpdate) and b'"TASK_DROPPED"' in effect.status

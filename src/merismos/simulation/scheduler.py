@@ -15,7 +15,7 @@ import msgspec
 from merismos.model.task_states import TERMINAL
 from merismos.simulation.network import Pipe
 from merismos.simulation.streams import OfferView, Stream
-from merismos.simulation.tasks import Json, launch_of, value
+from merismos.simulation.tasks import EXECUTORS, Json, launch_of, value
 
 if TYPE_CHECKING:
     from merismos.protocol.v1 import mesos
@@ -304,7 +304,7 @@ class Scheduler:
     def act(self) -> None:
         """Do something that nobody asked for."""
         dice = self.world.dice
-        match dice.pick(("kill", "kill", "kill", "reconcile", "suppress", "revive", "revive", "change", "odd")):
+        match dice.pick(("kill", "kill", "kill", "reconcile", "suppress", "revive", "revive", "change", "tell", "odd")):
             case "kill":
                 self._kill_one()
             case "reconcile":
@@ -315,6 +315,8 @@ class Scheduler:
                 self.call("REVIVE", revive={"roles": dice.pick(([], [], [dice.pick(self.roles)]))})
             case "change":
                 self._change()
+            case "tell":
+                self._tell()
             case _:
                 self._be_odd()
 
@@ -357,11 +359,21 @@ class Scheduler:
             update["suppressed_roles"] = [dice.pick(self.roles)]
         self.call("UPDATE_FRAMEWORK", update_framework=update)
 
+    def _tell(self) -> None:
+        """Send bytes to an executor, or end it."""
+        dice = self.world.dice
+        agent_id = dice.pick([task.agent_id for task in self.tasks.values()][-12:] or ["nowhere"])
+        ids: Json = {"agent_id": value(agent_id), "executor_id": value(dice.pick(EXECUTORS))}
+        if dice.chance(80):
+            self.call("MESSAGE", message={**ids, "data": ""})
+        else:
+            self.call("SHUTDOWN", shutdown=ids)
+
     def _be_odd(self) -> None:
         dice = self.world.dice
         task_id = dice.pick(list(self.tasks) or ["unknown"])
         agent_id = self.tasks[task_id].agent_id if task_id in self.tasks else "nowhere"
-        executor_id = value(dice.pick((task_id, "e0", "e1", "e2")))
+        executor_id = value(task_id)
         match dice.below(5):
             case 0:
                 self.call("MESSAGE", message={"agent_id": value(agent_id), "executor_id": executor_id, "data": ""})

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from merismos.simulation.streams import OfferView
 
 Json = dict[str, Any]
+EXECUTORS = ("e0", "e1", "e2")
 
 
 def value(text: str) -> Json:
@@ -89,7 +90,7 @@ def _give_to_executor(task: Json, left: dict[str, int], dice: Dice) -> None:
     task.pop("command")
     for unfit in ("max_completion_time", "kill_policy"):
         task.pop(unfit, None)
-    executor: Json = {"executor_id": value("e" + str(dice.below(3))), "command": {"value": "executor"}}
+    executor: Json = {"executor_id": value(dice.pick(EXECUTORS)), "command": {"value": "executor"}}
     executor["resources"] = [scalar("cpus", 0.1), scalar("mem", 8)]
     left["cpus"] = left.get("cpus", 0) - 100
     left["mem"] = left.get("mem", 0) - 8000

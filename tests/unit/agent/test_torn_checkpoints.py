@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from merismos.core.agent import events
 from merismos.ports.checkpoints import Change, Entries, apply
+from unit.agent.executor_rig import ExecutorRig, job
 from unit.agent.rig import WALL_OFFSET_S, Rig, task
 
 
@@ -43,3 +44,18 @@ def test_a_task_whose_last_update_was_acknowledged_is_over_though_its_end_was_no
     last = max(number for number, (key, record) in enumerate(changes) if key.startswith("task/") and record is None)
     rig = recovered(changes[:last])
     assert [one.task_id for one in rig.state.tasks()] == []
+
+
+def test_no_task_of_an_executor_outlives_it_wherever_the_write_of_its_end_is_torn() -> None:
+    rig = ExecutorRig.with_executor(job("t-1"), job("t-2"))
+    for number, task_id in enumerate(("t-1", "t-2")):
+        rig.update(task_id, "TASK_RUNNING", number + 1)
+    rig.acknowledge_all()
+    begun = len(changes_of(rig))
+    rig.handle(events.ContainerExited(rig.executor().container_id, 0))
+    changes = changes_of(rig)
+    assert len(changes) > begun
+    for count in range(begun, len(changes) + 1):
+        again = recovered(changes[:count])
+        running = [one.task_id for one in again.state.tasks() if one.state == "TASK_RUNNING"]
+        assert running == [], f"after {count} of {len(changes)} changes"
