@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 StreamKey = tuple[int, int, str, str]  # host, its life, framework, task
 TaskKey = tuple[str, str, str, str]  # framework, task, agent, process of a master
 LAUNCHES = (link.RunTasks, link.RunTaskGroup)
+DECISIONS = (effects.SendOffers, effects.StoreRegistry)
 _FINAL = frozenset({"TASK_GONE", "TASK_GONE_BY_OPERATOR", "TASK_DROPPED"})
 _FINAL_REASONS = frozenset({"REASON_AGENT_REMOVED", "REASON_AGENT_REMOVED_BY_OPERATOR"})
 
@@ -94,15 +95,13 @@ class Checkers:
     # ------------------------------------------------------------ the master
     def after_master(self, master: MasterHost, event: Event, done: Sequence[Effect]) -> None:
         """Follow what a master was told, and what it launched."""
-        records = records_of(master)
-        run = f"{master.name}/{master.run}"
         for effect in done:
-            self._check_writer(master, effect)
-            if isinstance(effect, effects.SendToAgent) and isinstance(effect.message, link.RunTasks):
-                agent = records.links[effect.link]
-                assert agent is not None
-                for task_id in effect.message.task_ids:
-                    self.final.pop((effect.message.framework_id, task_id, agent.id, run), None)
+            if isinstance(effect, effects.SendToAgent):
+                if isinstance(effect.message, LAUNCHES):
+                    self._check_writer(master, effect)
+                    self._follow_launch(master, effect.link, effect.message)
+            elif isinstance(effect, DECISIONS):
+                self._check_writer(master, effect)
         match event:
             case events.SchedulerSubscribed():
                 self._follow_subscribe(master, event)
@@ -115,10 +114,16 @@ class Checkers:
 
     def _check_writer(self, master: MasterHost, effect: Effect) -> None:
         """Check that only a master that nobody can have replaced offers, launches and writes."""
-        launches = isinstance(effect, effects.SendToAgent) and isinstance(effect.message, LAUNCHES)
-        decides = launches or isinstance(effect, effects.SendOffers | effects.StoreRegistry)
-        if decides and not master.still_stands():
+        if not master.still_stands():
             raise Violation("writer", f"{master.name} of epoch {master.epoch} leads no more, yet it decides {effect}")
+
+    def _follow_launch(self, master: MasterHost, link_id: int, message: link.RunTasks | link.RunTaskGroup) -> None:
+        """Let what is launched again begin anew."""
+        if isinstance(message, link.RunTasks):
+            agent = records_of(master).links[link_id]
+            assert agent is not None
+            for task_id in message.task_ids:
+                self.final.pop((message.framework_id, task_id, agent.id, f"{master.name}/{master.run}"), None)
 
     def _follow_subscribe(self, master: MasterHost, event: events.SchedulerSubscribed) -> None:
         framework = records_of(master).streams.get(event.stream)

@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
 SIGKILL = 9
 NO_CHANCE = 100
+OF_CONTAINERS = (
+    effects.FetchUris,
+    effects.AbortFetch,
+    effects.CollectContainer,
+    effects.LaunchContainer,
+    effects.SignalContainer,
+)
 EXITS = (0, 0, 0, 0, 1 << 8, 3 << 8, 9, 11)
 
 

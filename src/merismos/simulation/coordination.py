@@ -46,6 +46,7 @@ class Coordination:
         self.down_until = 0.0
         self.registry: dict[tuple[str, str], bytes] = {}
         self._candidates: dict[str, Session] = {}
+        self._leader: Leader | None = None  # kept, since it is asked for all the time
         self._sequence = 0
         self._watchers: list[Callable[[], None]] = []
 
@@ -63,6 +64,9 @@ class Coordination:
 
     def leader(self) -> Leader | None:
         """Return who leads."""
+        return self._leader
+
+    def _elect(self) -> Leader | None:
         name = leading(self._candidates)
         if name is None:
             return None
@@ -111,6 +115,7 @@ class Coordination:
             agenda.at(session.expires_at, lambda: self._expire(session))
 
     def _changed(self) -> None:
+        self._leader = self._elect()
         weather = self.world.weather
         for watcher in self._watchers:
             self.world.agenda.after(weather.notice_of_watch_s(), watcher)

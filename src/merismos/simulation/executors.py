@@ -30,6 +30,12 @@ FORBIDDEN = 403
 LOOK_S = 10.0
 NEVER_PERCENT = 4
 LATE_PERCENT = 8
+OF_EXECUTORS = (
+    effects.AnswerExecutor,
+    effects.OpenExecutorStream,
+    effects.SendExecutorEvent,
+    effects.CloseExecutorStream,
+)
 ENDINGS = (mesos.TaskState.TASK_FINISHED, mesos.TaskState.TASK_FINISHED, mesos.TaskState.TASK_FAILED)
 
 

@@ -6,25 +6,27 @@ and what was not durable; a lost disk leaves a new agent with nothing.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from merismos.core.agent import effects, events
 from merismos.core.agent.state import AgentSettings, Link
+from merismos.core.kernel import Effect
 from merismos.protocol import json
 from merismos.protocol.v1 import mesos
 from merismos.simulation.checkers import Violation
-from merismos.simulation.containers import Containers
+from merismos.simulation.containers import OF_CONTAINERS, Containers
 from merismos.simulation.disk import Disk
-from merismos.simulation.executors import Executors
+from merismos.simulation.executors import OF_EXECUTORS, Executors
 from merismos.simulation.links import Wire
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from merismos.core.agent.machine import AgentMachine
-    from merismos.core.kernel import Effect, Event
+    from merismos.core.kernel import Event
     from merismos.simulation.masters import MasterHost
     from merismos.simulation.world import World
 
@@ -48,9 +50,9 @@ class AgentHost:
         self.boots = 1
         self._make = make
         self._total = total
-        self.disk = Disk(world.agenda, world.weather, world.dice)
-        self.executors = Executors(self)
-        self.containers = Containers(world.agenda, world.dice, self.post, self.executors.start, world.settings.life_s)
+        self.disk: Disk = Disk(world.agenda, world.weather, world.dice)
+        self.executors: Executors = Executors(self)
+        self.containers: Containers = Containers(world.agenda, world.dice, self.post, self.executors.start, world.settings.life_s)
         self.boot()
 
     def boot(self) -> None:
@@ -146,7 +148,8 @@ class AgentHost:
         self.handle(event)
         return True
 
-    def _write(self, effect: effects.Checkpoint) -> None:
+    def write(self, effect: effects.Checkpoint) -> None:
+        """Write a checkpoint."""
         run = self.run
 
         def done() -> None:
@@ -156,28 +159,23 @@ class AgentHost:
         self.disk.write(effect.changes, durable=effect.durable, done=done)
 
     def _perform(self, done: Sequence[Effect]) -> None:
+        run = self.run
         for effect in done:
-            match effect:
-                case effects.SendMessage():
-                    self.world.checkers.on_agent_sends(self, effect)
-                    self.wires[effect.link].send_up(effect.message)
-                case effects.OpenLink():
-                    self._open(effect.link, effect.address)
-                case effects.CloseLink():
-                    self.wires[effect.link].close_at_agent()
-                case effects.Checkpoint():
-                    self._write(effect)
-                case effects.OpenCheckpoints():
-                    self.disk.open(effect.agent_id)
-                case effects.ForgetAgent():
-                    self.disk.open("")
-                case effects.Exit():
-                    self.world.note(self.name, None, b"exits: " + effect.reason.encode())
-                    self.end(self.world.dice.uniform(0.1, 30.0))
+            perform = PERFORMED.get(type(effect))
+            if perform is not None:
+                perform(self, effect)
+                if self.run != run:
                     return
-                case _:
-                    self.containers.perform(effect)
-                    self.executors.perform(effect)
+
+    def send(self, effect: effects.SendMessage) -> None:
+        """Send a message to the master."""
+        self.world.checkers.on_agent_sends(self, effect)
+        self.wires[effect.link].send_up(effect.message)
+
+    def exit(self, effect: effects.Exit) -> None:
+        """End the agent, which asks for it."""
+        self.world.note(self.name, None, b"exits: " + effect.reason.encode())
+        self.end(self.world.dice.uniform(0.1, 30.0))
 
     def clog(self, master: MasterHost, duration_s: float) -> None:
         """Hold back what goes to and from a master for a while."""
@@ -185,14 +183,30 @@ class AgentHost:
             if wire.master is master:
                 wire.clog(duration_s)
 
-    def _open(self, number: int, address: str) -> None:
+    def open(self, effect: effects.OpenLink) -> None:
+        """Open a link, which may not come about."""
         world = self.world
+        number, address = effect.link, effect.address
         world.next_token += 1
         wire = self.wires[number] = Wire(self, world.master_at(address), number, world.next_token)
         if not world.weather.calm and world.dice.chance(10):
             wire.lose()
         else:
             world.agenda.after(world.weather.delay_s(), wire.connect)
+
+
+PERFORMED: dict[type[Effect], Callable[[AgentHost, Any], None]] = {
+    effects.SendMessage: AgentHost.send,
+    effects.OpenLink: AgentHost.open,
+    effects.CloseLink: lambda host, effect: host.wires[effect.link].close_at_agent(),
+    effects.Checkpoint: AgentHost.write,
+    effects.OpenCheckpoints: lambda host, effect: host.disk.open(effect.agent_id),
+    effects.ForgetAgent: lambda host, _: host.disk.open(""),
+    effects.Exit: AgentHost.exit,
+    **dict.fromkeys(OF_CONTAINERS, lambda host, effect: host.containers.perform(effect)),
+    **dict.fromkeys(OF_EXECUTORS, lambda host, effect: host.executors.perform(effect)),
+}
+"""What each effect of an agent leads to; the others concern nothing that is played."""
 
 
 def resources_of_host(number: int) -> list[mesos.Resource]:

@@ -9,11 +9,12 @@ closed, or was told is closed, is a violation; one that it can't know to be dead
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from merismos.core.election import Candidacy
+from merismos.core.kernel import Effect
 from merismos.core.master import effects, events
 from merismos.core.master.recovery import window_s
 from merismos.core.master.state import Config
@@ -31,7 +32,7 @@ from merismos.simulation.streams import view_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from merismos.core.kernel import Effect, Event
+    from merismos.core.kernel import Event
     from merismos.core.master.machine import MasterMachine
     from merismos.ports.contender import Standing
     from merismos.simulation.checkers import Wishes
@@ -251,7 +252,7 @@ class MasterHost:
                 return
             if world.marks is not None:
                 world.marks.of_effect(effect)
-            self._perform(effect)
+            PERFORMED[type(effect)](self, effect)
         if self.run == run:
             world.checkers.after_master(self, event, done)
             self._arm()
@@ -312,76 +313,102 @@ class MasterHost:
         self.handle(events.RegistryLost(sequence, failure) if failure else events.RegistryStored(sequence))
 
     # ------------------------------------------------------------ effects
-    def _perform(self, effect: Effect) -> None:
-        match effect:
-            case effects.SendToAgent():
-                wire = self.world.wires.get(effect.link)
-                if wire is None:
-                    raise Violation("closed", f"{effect.message} is sent on link {effect.link}, which is closed")
-                wire.send_down(effect.message)
-            case effects.CloseLink():
-                wire = self.world.wires.pop(effect.link, None)
-                if wire is None:
-                    raise Violation("closed", f"link {effect.link} is closed twice")
-                wire.close_at_master()
-            case effects.StoreRegistry():
-                self.writes += 1
-                assert self._session is not None
-                self._storage.send((effect.sequence, effect.changes, self._session))
-            case effects.Respond():
-                answer = self.waiting.pop(effect.request, None)
-                if answer is None:
-                    raise Violation("answers", f"request {effect.request} is answered twice, now by {effect.body!r}")
-                answer(effect.status, effect.body)
-            case effects.Exit():
-                self._exit(effect)
-            case _:
-                self._perform_on_stream(effect)
+    def send_to_agent(self, effect: effects.SendToAgent) -> None:
+        """Send a message over a link."""
+        wire = self.world.wires.get(effect.link)
+        if wire is None:
+            raise Violation("closed", f"{effect.message} is sent on link {effect.link}, which is closed")
+        wire.send_down(effect.message)
 
-    def _exit(self, effect: effects.Exit) -> None:
+    def close_link(self, effect: effects.CloseLink) -> None:
+        """Close a link."""
+        wire = self.world.wires.pop(effect.link, None)
+        if wire is None:
+            raise Violation("closed", f"link {effect.link} is closed twice")
+        wire.close_at_master()
+
+    def store(self, effect: effects.StoreRegistry) -> None:
+        """Write to the registry."""
+        self.writes += 1
+        assert self._session is not None
+        self._storage.send((effect.sequence, effect.changes, self._session))
+
+    def respond(self, effect: effects.Respond) -> None:
+        """Answer a request."""
+        answer = self.waiting.pop(effect.request, None)
+        if answer is None:
+            raise Violation("answers", f"request {effect.request} is answered twice, now by {effect.body!r}")
+        answer(effect.status, effect.body)
+
+    def exit(self, effect: effects.Exit) -> None:
+        """End the process, which asks for it."""
         if effect.code != 75:  # noqa: PLR2004 - what a supervisor starts again
             raise Violation("handle", f"{self.name} exits: {effect.reason}")
         if self._session is not None and self.world.dice.chance(50):
             self.world.coordination.end(self._session)
         self.crash(self.world.dice.uniform(0.1, 5.0), effect.reason)
 
-    def _perform_on_stream(self, effect: Effect) -> None:
-        checkers = self.world.checkers
-        match effect:
-            case effects.SendUpdate():
-                status = _STATUS.decode(effect.status)
-                checkers.on_update_sent(self, effect.stream, status)
-                self._stream(effect.stream).pipe.send(("UPDATE", status))
-            case effects.SendOffers():
-                checkers.on_offers_sent(self, effect)
-                views = [view_of(offer) for offer in effect.offers]
-                self._stream(effect.stream).pipe.send(("OFFERS", views))
-            case effects.SendEvent():
-                self._stream(effect.stream).pipe.send((str(effect.event.type), effect.event))
-            case effects.SendHeartbeat():
-                for token in effect.streams:
-                    self._stream(token).pipe.send(("HEARTBEAT", None))
-            case effects.PublishEvent():
-                json.encode(effect.event)
-                for token in effect.streams:
-                    self._stream(token)
-            case effects.OpenStream():
-                if self.waiting.pop(effect.request, None) is None:
-                    raise Violation("answers", f"request {effect.request} gets a stream after its answer")
-                self._stream(effect.stream).master_open = True
-            case effects.CloseStream():
-                stream = self._stream(effect.stream)
-                del self.world.streams[effect.stream]
-                stream.master_open = False
-                stream.pipe.send(("CLOSED", None))
-            case _:
-                raise Violation("handle", f"the master's shell doesn't know {effect}")
+    def send_update(self, effect: effects.SendUpdate) -> None:
+        """Send an update to a scheduler."""
+        status = _STATUS.decode(effect.status)
+        self.world.checkers.on_update_sent(self, effect.stream, status)
+        self._stream(effect.stream).pipe.send(("UPDATE", status))
+
+    def send_offers(self, effect: effects.SendOffers) -> None:
+        """Send offers to a scheduler."""
+        self.world.checkers.on_offers_sent(self, effect)
+        views = [view_of(offer) for offer in effect.offers]
+        self._stream(effect.stream).pipe.send(("OFFERS", views))
+
+    def send_event(self, effect: effects.SendEvent) -> None:
+        """Send any other event to a scheduler."""
+        self._stream(effect.stream).pipe.send((str(effect.event.type), effect.event))
+
+    def send_heartbeat(self, effect: effects.SendHeartbeat) -> None:
+        """Send heartbeats."""
+        for token in effect.streams:
+            self._stream(token).pipe.send(("HEARTBEAT", None))
+
+    def publish(self, effect: effects.PublishEvent) -> None:
+        """Send an event to operators."""
+        json.encode(effect.event)
+        for token in effect.streams:
+            self._stream(token)
+
+    def open_stream(self, effect: effects.OpenStream) -> None:
+        """Answer a subscription with its stream."""
+        if self.waiting.pop(effect.request, None) is None:
+            raise Violation("answers", f"request {effect.request} gets a stream after its answer")
+        self._stream(effect.stream).master_open = True
+
+    def close_stream(self, effect: effects.CloseStream) -> None:
+        """End a stream."""
+        stream = self._stream(effect.stream)
+        del self.world.streams[effect.stream]
+        stream.master_open = False
+        stream.pipe.send(("CLOSED", None))
 
     def _stream(self, token: int) -> Stream:
         stream = self.world.streams.get(token)
         if stream is None:
             raise Violation("closed", f"something is sent on stream {token}, which is closed")
         return stream
+
+
+PERFORMED: dict[type[Effect], Callable[[MasterHost, Any], None]] = {
+    effects.SendToAgent: MasterHost.send_to_agent,
+    effects.CloseLink: MasterHost.close_link,
+    effects.StoreRegistry: MasterHost.store,
+    effects.Respond: MasterHost.respond,
+    effects.Exit: MasterHost.exit,
+    effects.SendUpdate: MasterHost.send_update,
+    effects.SendOffers: MasterHost.send_offers,
+    effects.SendEvent: MasterHost.send_event,
+    effects.SendHeartbeat: MasterHost.send_heartbeat,
+    effects.PublishEvent: MasterHost.publish,
+    effects.OpenStream: MasterHost.open_stream,
+    effects.CloseStream: MasterHost.close_stream,
+}
 
 
 def _ignore(status: int, body: str) -> None:

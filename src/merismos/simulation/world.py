@@ -94,9 +94,11 @@ class World:
         self.sweeps = Sweeps(self)
         self.coordination = Coordination(self)
         self.masters: list[MasterHost] = []
+        self._addresses: dict[str, MasterHost] = {}
         for number in range(settings.masters):
             master = MasterHost(self, number, make_master)
             self.masters.append(master)
+            self._addresses[master.address] = master
             self.coordination.watch(master.look)
         while self.elected is None:
             self.step()
@@ -137,7 +139,7 @@ class World:
 
     def master_at(self, address: str) -> MasterHost:
         """Return the master with this address."""
-        return next(one for one in self.masters if one.address == address)
+        return self._addresses[address]
 
     # ------------------------------------------------------------ the transcript
     def note(self, who: str, what: Event | None, payload: bytes) -> None:
