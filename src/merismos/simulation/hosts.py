@@ -52,7 +52,9 @@ class AgentHost:
         self._total = total
         self.disk: Disk = Disk(world.agenda, world.weather, world.dice)
         self.executors: Executors = Executors(self)
-        self.containers: Containers = Containers(world.agenda, world.dice, self.post, self.executors.start, world.settings.life_s)
+        self.containers: Containers = Containers(
+            world.agenda, world.dice, self.post, self.executors.start, world.settings.life_s
+        )
         self.boot()
 
     def boot(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from merismos.core.kernel import Prng
 
@@ -16,6 +16,7 @@ Item = TypeVar("Item")
 Far_contra = TypeVar("Far_contra", contravariant=True)
 Action = Callable[[], None]
 
+_NOTHING = object()
 CALM_DELAY_S = 0.0005
 DRAWS = 1000
 OVERTAKEN = 5
@@ -50,13 +51,13 @@ class Agenda:
 
     def __init__(self, now: float) -> None:
         self.now = now
-        self._heap: list[tuple[float, int, Action]] = []
+        self._heap: list[tuple[float, int, Callable[..., None], Any]] = []
         self._order = 0
 
     def at(self, instant: float, action: Action) -> None:
         """Plan `action`."""
         self._order += 1
-        heapq.heappush(self._heap, (instant, self._order, action))
+        heapq.heappush(self._heap, (instant, self._order, action, _NOTHING))
 
     def after(self, delay_s: float, action: Action) -> None:
         """Plan `action` for `delay_s` from now."""
@@ -66,9 +67,18 @@ class Agenda:
         """Return when the next thing happens."""
         return self._heap[0][0] if self._heap else None
 
-    def pop(self) -> Action:
-        """Remove and return the next thing that happens."""
-        return heapq.heappop(self._heap)[2]
+    def deliver(self, instant: float, receive: Callable[[Item], None], item: Item) -> None:
+        """Plan that `item` is received."""
+        self._order += 1
+        heapq.heappush(self._heap, (instant, self._order, receive, item))
+
+    def go(self) -> None:
+        """Let the next thing happen."""
+        _, _, action, item = heapq.heappop(self._heap)
+        if item is _NOTHING:
+            action()
+        else:
+            action(item)
 
 
 class Sleeper(Protocol):
@@ -198,7 +208,7 @@ class Pipe(Generic[Item]):
         if self.is_cut:
             return
         self._free_at = max(self._free_at, self._agenda.now + self._weather.delay_s())
-        self._agenda.at(self._free_at, lambda: self._arrive(item))
+        self._agenda.deliver(self._free_at, self._arrive, item)
 
     send = send_in_order
 
@@ -236,4 +246,4 @@ class UnrulyPipe(Pipe[Item]):
 
     def _arrive_late(self, item: Item) -> None:
         late_s = self._dice.uniform(0.0, 0.5) if self._dice.chance(80) else self._dice.uniform(0.5, 40.0)
-        self._agenda.at(max(self._free_at, self._agenda.now) + late_s, lambda: self._arrive(item))
+        self._agenda.deliver(max(self._free_at, self._agenda.now) + late_s, self._arrive, item)

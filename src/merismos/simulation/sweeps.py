@@ -52,6 +52,7 @@ class Sweeps:
         self.world = world
         self._states: dict[StateKey, tuple[Task, str]] = {}
         self._demands: dict[tuple[str, str], Resources] = {}
+        self._totals: dict[int, Resources] = {}
 
     @property
     def _master(self) -> Master:
@@ -162,10 +163,17 @@ class Sweeps:
                 own = from_protocol(executor.info.resources)
                 assert not isinstance(own, Rejection)
                 live.append(own)
-        total = from_protocol(state.settings.info.resources)
-        assert not isinstance(total, Rejection)
+        total = self._total(host)
         if not total.contains(sum_of(live)):
             raise Violation("overcommit", f"{host.name} has {total} and runs {sum_of(live)}")
+
+    def _total(self, host: AgentHost) -> Resources:
+        total = self._totals.get(host.number)
+        if total is None:
+            read = from_protocol(host.machine.state.settings.info.resources)
+            assert not isinstance(read, Rejection)
+            total = self._totals[host.number] = read
+        return total
 
     def _demand(self, task: AgentTask) -> Resources:
         key = (task.container_id, task.task_id)

@@ -8,6 +8,7 @@ then every task is killed, and everything has to be free. `make_master` and `mak
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 TIMERS_IN_ONE_INSTANT_MAX = 1000
 HEALING_S_MAX = 1500.0
 LOOK_S = 5.0
+_INSTANT = struct.Struct(">d").pack
 ASK_AGAIN_S = 60.0
 
 
@@ -84,6 +86,7 @@ class World:
         self.alarms: Alarms[MasterHost | AgentHost] = Alarms()
         self.marks: Marks | None = None
         self._listener: Listener | None = None
+        self._labels: dict[tuple[str, type], bytes] = {}
         self._digest = hashlib.blake2b(digest_size=16)
         self._sweep_every = settings.sweep_every
         self._timers = 0
@@ -145,11 +148,14 @@ class World:
     def note(self, who: str, what: Event | None, payload: bytes) -> None:
         """Write one line of the transcript."""
         self.steps += 1
-        line = (self.agenda.now, who, type(what).__name__, payload)
+        now = self.agenda.now
         if self.marks is not None and what is not None:
             self.marks.of_event(what)
-        self._digest.update(b"%.9f %b %b %b" % (line[0], who.encode(), line[2].encode(), payload))
-        self.history.append(line)
+        label = self._labels.get((who, type(what)))
+        if label is None:
+            label = self._labels[who, type(what)] = f" {who} {type(what).__name__} ".encode()
+        self._digest.update(_INSTANT(now) + label + payload)
+        self.history.append((now, who, type(what).__name__, payload))
         if self._listener is not None:
             self._listener(who, what, payload)
 
@@ -193,7 +199,7 @@ class World:
             owner.handle(TimerFired())
         elif planned is not None:
             self.agenda.now = max(self.agenda.now, planned)
-            self.agenda.pop()()
+            self.agenda.go()
         else:
             raise Violation("handle", "nothing is left to happen")
 
