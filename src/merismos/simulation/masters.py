@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     Changes = list[tuple[str, str, bytes]]
     Answer = Callable[[int, str], None]
 
+READ_FAILS_PERCENT = 3
 WALL_OFFSET_S = 1_000_000_000.0
 BUGS = (ArithmeticError, AssertionError, LookupError, TypeError, ValueError, AttributeError)
 _STATUS = msgspec.json.Decoder(mesos.TaskStatus)
@@ -81,7 +82,7 @@ class MasterHost:
         self.id = _uuid_of(world.dice.uuid_bytes())
         self.waiting: dict[int, Answer] = {}
         self.wishes = {}
-        self._suspended = False
+        self._suspension = ""
         self._candidacy = Candidacy()
         self._session: Session | None = None
         self._storage: Pipe[tuple[int, Changes, Session]] = Pipe(world.agenda, world.weather, self._reached_storage)
@@ -196,11 +197,11 @@ class MasterHost:
                 case Elected(epoch):
                     self.epoch = epoch
                     self._later(self.world.weather.delay_s(), self._lead)
-                case Restored() if self.machine is not None:
-                    self._suspended = False
+                case Restored():
+                    self._suspension = ""
                     self.handle(events.CoordinationRestored())
-                case Suspended(reason) if self.machine is not None:
-                    self._suspended = True
+                case Suspended(reason):
+                    self._suspension = reason
                     self.handle(events.CoordinationSuspended(reason))
                 case Deposed(reason) if self.machine is not None:
                     self.handle(events.LeadershipLost(reason))
@@ -210,9 +211,19 @@ class MasterHost:
                     pass
 
     def _lead(self) -> None:
-        """Read the registry, and begin to decide."""
+        """Read the registry; who can't has to leave the lead to another."""
         world = self.world
-        entries = world.coordination.read()
+        coordination = world.coordination
+        is_cut = coordination.is_down() or self.cut_until > world.agenda.now
+        if is_cut or (not world.weather.calm and world.dice.chance(READ_FAILS_PERCENT)):
+            self.crash(world.dice.uniform(0.1, 5.0), "it can't lead without its registry")
+            return
+        entries = coordination.read()
+        self._later(world.weather.delay_s(), lambda: self._begin(entries))
+
+    def _begin(self, entries: Changes) -> None:
+        """Begin to decide."""
+        world = self.world
         config = Config()
         config.max_completed_frameworks = 1000
         config.agent_reregister_timeout_s = 200.0
@@ -220,6 +231,8 @@ class MasterHost:
         self.window_s = window_s(sum(1 for table, _, _ in entries if table == "agents"))
         seed = world.dice.next_u64()
         self.handle(events.Started(self.id, seed, WALL_OFFSET_S, self.epoch, self.ip, 5050, self.name, entries))
+        if self._suspension:
+            self.handle(events.CoordinationSuspended(self._suspension))
 
     # ------------------------------------------------------------ what comes in
     def handle(self, event: Event, payload: bytes = b"") -> None:
@@ -234,7 +247,7 @@ class MasterHost:
             self._take(event, payload)
 
     def _check_lease(self) -> None:
-        if not self._suspended and self.world.agenda.now > self.lease_until:
+        if not self._suspension and self.world.agenda.now > self.lease_until:
             self._follow(self._candidacy.doubted("the election was not confirmed in time"))
 
     def _take(self, event: Event, payload: bytes) -> None:
