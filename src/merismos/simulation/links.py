@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from merismos.core.agent import events
 from merismos.core.master import events as master_events
 from merismos.protocol import link
+from merismos.simulation.marks import OVERTAKEN, TWICE
 from merismos.simulation.network import Pipe, UnrulyPipe
 
 if TYPE_CHECKING:
@@ -119,12 +120,18 @@ class Wire:
         world.agenda.after(world.weather.notice_s(), self._closed_at_master)
         world.agenda.after(world.weather.notice_s(), self._closed_at_agent)
 
+    def _decoded(self, codec: Codec, frame: bytes) -> list[link.AnyMessage] | None:
+        messages = codec.decode(frame)
+        if not messages and self.host.world.marks is not None:
+            self.host.world.marks.reach(OVERTAKEN if messages is None else TWICE)
+        return messages
+
     def _at_master(self, frame: bytes) -> None:
         if frame is CLOSED:
             self._closed_at_master()
             return
         if self.master_open and self.master.run == self.master_run:
-            messages = self._from_agent.decode(frame)
+            messages = self._decoded(self._from_agent, frame)
             if messages is None:
                 self._closed_at_master()
                 self.lose()
@@ -141,7 +148,7 @@ class Wire:
             self.host.world.checkers.on_hello(self.host, self.hello[0])
             self.host.handle(events.LinkOpened(self.number, *self.hello))
         else:
-            messages = self._from_master.decode(frame)
+            messages = self._decoded(self._from_master, frame)
             if messages is None:
                 self._closed_at_agent()
                 self.lose()

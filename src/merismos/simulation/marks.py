@@ -80,6 +80,9 @@ OF_EFFECTS: dict[str, Callable[[Effect], bool]] = {
     ),
 }
 NAMES = [*OF_EVENTS, *OF_EFFECTS]
+TWICE = "a frame came twice"
+OVERTAKEN = "a frame was overtaken"
+UNRULY_NAMES = [TWICE, OVERTAKEN]  # only links that are no TCP come through these
 
 
 class Marks:
@@ -88,14 +91,18 @@ class Marks:
     def __init__(self) -> None:
         self.reached: dict[str, int] = {}
 
+    def reach(self, name: str) -> None:
+        """Count a mark."""
+        self.reached[name] = self.reached.get(name, 0) + 1
+
     def of_event(self, event: Event) -> None:
         """Look at an event."""
         for name, sees in OF_EVENTS.items():
             if sees(event):
-                self.reached[name] = self.reached.get(name, 0) + 1
+                self.reach(name)
 
     def of_effect(self, effect: Effect) -> None:
         """Look at an effect."""
         for name, sees in OF_EFFECTS.items():
             if sees(effect):
-                self.reached[name] = self.reached.get(name, 0) + 1
+                self.reach(name)
