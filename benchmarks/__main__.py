@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import allocator, election, failover, real, recovery, registry, start, wire
+from benchmarks import allocator, election, failover, real, recovery, registry, simulation, start, wire
 from benchmarks.limits import raise_file_limit
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -128,6 +128,20 @@ def registries() -> list[Row]:
     ]
 
 
+def simulations() -> list[Row]:
+    """How fast the simulation is; `make sim-big` has the big one."""
+    return [
+        Row(
+            "simulation, 50 agents, a launch a virtual second",
+            simulation.virtual_seconds_a_second(),
+            "virtual s/s",
+            "at least 1000",
+            None,
+            "CPU seconds of one core",
+        )
+    ]
+
+
 def starts() -> list[Row]:
     """What a person waits for."""
     floor = start.floor_ms()
@@ -147,6 +161,7 @@ SECTIONS: dict[str, Callable[[], list[Row]]] = {
     "failover": failovers,
     "election": elections,
     "registry": registries,
+    "simulation": simulations,
     "start": starts,
 }
 
