@@ -59,3 +59,12 @@ def test_no_task_of_an_executor_outlives_it_wherever_the_write_of_its_end_is_tor
         again = recovered(changes[:count])
         running = [one.task_id for one in again.state.tasks() if one.state == "TASK_RUNNING"]
         assert running == [], f"after {count} of {len(changes)} changes"
+
+
+def test_a_task_whose_executor_can_not_be_read_any_more_is_told_as_failed() -> None:
+    rig = ExecutorRig.with_executor(job("t-1"))
+    rig.update("t-1", "TASK_RUNNING", 1)
+    rig.acknowledge_all()
+    again = recovered([change for change in changes_of(rig) if not change[0].startswith("executor/")])
+    ((_, state),) = [(one.task_id, one.state) for one in again.state.tasks()]
+    assert state == "TASK_FAILED"

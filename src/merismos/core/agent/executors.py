@@ -221,7 +221,7 @@ def end_executor(agent: Agent, executor: Executor, status: int, now: float) -> N
     elif agent.registration.status is Link.REGISTERING:
         agent.registration.exits_owed.append(exited)
     for task in executor.live_tasks():
-        _fail(agent, framework, task, executor, now)
+        fail_task(agent, framework, task, executor, now)
     for task in list(executor.tasks.values()):
         complete_if_over(agent, task, now)
     # Written last: where a power cut tears this write, the next start finds the executor and ends what is left of it.
@@ -230,7 +230,8 @@ def end_executor(agent: Agent, executor: Executor, status: int, now: float) -> N
     stop_if_over(agent, now)
 
 
-def _fail(agent: Agent, framework: Framework, task: Task, executor: Executor, now: float) -> None:
+def fail_task(agent: Agent, framework: Framework, task: Task, executor: Executor, now: float) -> None:
+    """End a task whose executor is gone."""
     state = "TASK_KILLED" if task.killing and executor.limitation is None else "TASK_FAILED"
     task.limitation = executor.limitation
     if not framework.shutting_down:

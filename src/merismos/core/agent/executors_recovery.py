@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING
 
 from merismos.core.agent.checkpoints import AnyRecord, ContainerRuns, ExecutorTaken, ExecutorTaskTaken
 from merismos.core.agent.effects import CollectContainer, KillRemains, SignalContainer
-from merismos.core.agent.executors import SIGKILL, allocate, end_executor, shut_down_executor, take_pid
+from merismos.core.agent.ending import complete_if_over
+from merismos.core.agent.executors import (
+    SIGKILL,
+    allocate,
+    end_executor,
+    fail_task,
+    shut_down_executor,
+    take_pid,
+)
 from merismos.core.agent.executors_state import Executor, ExecutorPhase
 from merismos.core.agent.state import Agent, Framework, Phase, Task
 from merismos.core.containers.executor_plan import sandbox_of_executor
@@ -102,3 +110,14 @@ def resume_all(agent: Agent, held: dict[str, events.HeldContainer], now: float) 
                 shut_down_executor(agent, executor, now)
             if agent.settings.cleanup or executor.limitation is not None:
                 agent.effects.append(SignalContainer(executor.container_id, SIGKILL))
+    fail_orphans(agent, now)
+
+
+def fail_orphans(agent: Agent, now: float) -> None:
+    """End the tasks whose executor can't be read any more, as --no-strict lets it be."""
+    for framework in list(agent.frameworks.values()):
+        for task in list(framework.tasks.values()):
+            executor = task.executor
+            if executor is not None and executor.phase is ExecutorPhase.ENDED and not task.is_over():
+                fail_task(agent, framework, task, executor, now)
+                complete_if_over(agent, task, now)
