@@ -117,17 +117,17 @@ class Double(MasterMachine):
 
 
 class Generous(MasterMachine):
-    """Frees in its allocator what a task still has."""
+    """Frees in its allocator what a task that is launched has."""
 
     __slots__ = ()
 
     def handle(self, event: Event, now: float) -> list[Effect]:
         done = super().handle(event, now)
-        launched = any(isinstance(one, effects.SendToAgent) and isinstance(one.message, link.RunTasks) for one in done)
-        if launched:
-            for agent in self.master.agents.values():
-                for task in list(agent.tasks)[-1:]:
-                    self.master.allocator.recover(task.framework.id, task.role, agent.id, task.resources, now=now)
+        for effect in done:
+            if isinstance(effect, effects.SendToAgent) and isinstance(effect.message, link.RunTasks):
+                framework = self.master.frameworks[effect.message.framework_id]
+                task = framework.tasks[effect.message.task_ids[-1]]
+                self.master.allocator.recover(framework.id, task.role, task.agent.id, task.resources, now=now)
         return done
 
 
