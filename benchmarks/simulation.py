@@ -14,24 +14,30 @@ import time
 from merismos.simulation.steady import SteadyFramework
 from merismos.simulation.world import Settings, World
 
-VIRTUAL_S = 1000.0
+WINDOW_S = 100.0
+WINDOWS = 10
 LIFE_S = 30.0
 BIG_HOSTS = 10_000
 BIG_TASKS = 1_000_000
 BIG_TASKS_EACH = 100
 
 
-def virtual_seconds_a_second() -> float:
-    """Run 50 agents with one launch a virtual second, pings on, a sweep every 1,000 events; return virtual seconds a CPU second."""
+def virtual_seconds_a_second() -> list[float]:
+    """Run 50 agents with one launch a virtual second, pings on, a sweep every 1,000 events; return virtual seconds a CPU second.
+
+    Shapes: one figure a window, the best first: other work on the machine only ever makes it less.
+    """
     world = World(1, Settings(hosts=50, schedulers=0, sweep_every=1000, life_s=LIFE_S, calm=True))
     framework = SteadyFramework(world)
-    world.advance(100.0)
-    began_at = time.process_time()
-    world.advance(VIRTUAL_S)
-    passed_s = time.process_time() - began_at
-    if framework.states.get("TASK_FINISHED", 0) < VIRTUAL_S * 0.95:
-        raise SystemExit(f"only {framework.states} of {VIRTUAL_S:g} launches came home")
-    return VIRTUAL_S / passed_s
+    world.advance(WINDOW_S)
+    figures = []
+    for _ in range(WINDOWS):
+        began_at = time.process_time()
+        world.advance(WINDOW_S)
+        figures.append(WINDOW_S / (time.process_time() - began_at))
+    if framework.states.get("TASK_FINISHED", 0) < WINDOWS * WINDOW_S * 0.95:
+        raise SystemExit(f"only {framework.states} of {WINDOWS * WINDOW_S:g} launches came home")
+    return sorted(figures, reverse=True)
 
 
 def big_cluster(hosts: int = BIG_HOSTS, tasks: int = BIG_TASKS) -> dict[str, float]:
@@ -64,10 +70,12 @@ def main() -> int:
     parser.add_argument("--hosts", type=int, default=BIG_HOSTS)
     parser.add_argument("--tasks", type=int, default=BIG_TASKS)
     given = parser.parse_args()
-    sys.stdout.write(f"50 agents: {virtual_seconds_a_second():.0f} virtual s a second and core\n")
+    figures = virtual_seconds_a_second()
+    median = figures[len(figures) // 2]
+    sys.stdout.write(f"50 agents: {figures[0]:.0f} virtual s a second and core (median {median:.0f})\n")
     if not given.small:
-        figures = big_cluster(given.hosts, given.tasks)
-        sys.stdout.write(f"{given.hosts} agents, {given.tasks} tasks: {figures}\n")
+        big = big_cluster(given.hosts, given.tasks)
+        sys.stdout.write(f"{given.hosts} agents, {given.tasks} tasks: {big}\n")
     return 0
 
 

@@ -1,7 +1,7 @@
 """A framework that launches at a steady rate, for measurements: real offers, real calls, nothing by chance.
 
-Rules: each virtual second it accepts as many offers as it has to, with `tasks_each` tasks for each; what an offer has left goes back.
-Every update is acknowledged at once.
+Rules: each virtual second it takes as many agents as it has to, with `tasks_each` tasks for each, and accepts all offers of such an
+agent together, the agents in turn; what they have left goes back. Every update is acknowledged at once.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class SteadyFramework:
         self._launches_s = launches_s
         self._tasks_each = tasks_each
         self._left = launches_max
-        self._held: dict[str, OfferView] = {}
+        self._held: dict[str, dict[str, None]] = {}  # by agent: offers
+        self._agents: dict[str, str] = {}  # by offer
         self._resources = [scalar("cpus", 0.01), scalar("mem", 1)]
         self._stream = Stream(world, world.leader, self._received)
         info: Json = {"user": "root", "name": self.name, "roles": ["*"], "failover_timeout": 1e6}
@@ -49,9 +50,9 @@ class SteadyFramework:
                 self.id = payload.subscribed.framework_id.value
                 self.world.checkers.on_scheduler_known(self.id)
             case "OFFERS":
-                self._held.update((view.id, view) for view in payload)
+                self._hold(payload)
             case "RESCIND":
-                self._held.pop(payload.rescind.offer_id.value, None)
+                self._let_go(payload.rescind.offer_id.value)
             case "UPDATE":
                 self._acknowledge(payload)
             case _:
@@ -68,25 +69,41 @@ class SteadyFramework:
         ids = {"agent_id": value(status.agent_id.value), "task_id": value(status.task_id.value)}
         self._call("ACKNOWLEDGE", {"acknowledge": {**ids, "uuid": uuid}})
 
+    def _hold(self, views: list[OfferView]) -> None:
+        for view in views:
+            self._agents[view.id] = view.agent_id
+            self._held.setdefault(view.agent_id, {})[view.id] = None
+
+    def _let_go(self, offer_id: str) -> None:
+        agent_id = self._agents.pop(offer_id, None)
+        if agent_id is not None:
+            del self._held[agent_id][offer_id]
+            if not self._held[agent_id]:
+                del self._held[agent_id]
+
     def _launch(self) -> None:
         for _ in range(self._launches_s):
             if self._held and self._left != 0:
-                view = self._held.pop(next(iter(self._held)))
-                self._accept(view)
+                agent_id = next(iter(self._held))
+                offer_ids = self._held.pop(agent_id)
+                for offer_id in offer_ids:
+                    del self._agents[offer_id]
+                self._accept(agent_id, list(offer_ids))
                 self._left = None if self._left is None else self._left - 1
         self.world.agenda.after(1.0, self._launch)
 
-    def _accept(self, view: OfferView) -> None:
+    def _accept(self, agent_id: str, offer_ids: list[str]) -> None:
         tasks: list[Json] = []
         for _ in range(self._tasks_each):
             self.launched += 1
             task_id = f"t{self.launched}"
-            task: Json = {"name": task_id, "task_id": value(task_id), "agent_id": value(view.agent_id)}
+            task: Json = {"name": task_id, "task_id": value(task_id), "agent_id": value(agent_id)}
             task["resources"] = self._resources
             task["command"] = {"shell": True, "value": "true"}
             tasks.append(task)
         launch = {"type": "LAUNCH", "launch": {"task_infos": tasks}}
-        accept = {"offer_ids": [value(view.id)], "operations": [launch], "filters": {"refuse_seconds": 0.0}}
+        accept: Json = {"offer_ids": [value(one) for one in offer_ids], "operations": [launch]}
+        accept["filters"] = {"refuse_seconds": 0.0}
         self._call("ACCEPT", {"accept": accept})
 
     def _call(self, kind: str, fields: Json) -> None:
