@@ -21,6 +21,8 @@ RESOURCES = "--resources=cpus:4;mem:1024;disk:1024;ports:[31000-31999]"
 class AgentUnderTest:
     """One agent, and its master; `start` returns once the master knows it."""
 
+    program: tuple[str, ...] = ("-m", "merismos.daemons.agent")
+
     def __init__(self, master: LinkMaster, work_dir: Path, flags: tuple[str, ...]) -> None:
         self.master = master
         self.work_dir = work_dir
@@ -38,8 +40,7 @@ class AgentUnderTest:
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
                 sys.executable,
-                "-m",
-                "merismos.daemons.agent",
+                *self.program,
                 f"--master=127.0.0.1:{self.master.port}",
                 "--ip=127.0.0.1",
                 "--port=0",

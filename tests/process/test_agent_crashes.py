@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from linux.cgroup_agent import left_of, new_root, why_not
 from merismos.containers import supervisor
 from merismos.protocol import link
 from process.agent_process import AgentUnderTest, agent_under_test
@@ -110,17 +111,32 @@ def left_over(work_dir: Path) -> list[str]:
 
 
 def test_an_agent_that_is_killed_at_any_instant_loses_no_task_and_runs_none_twice(tmp_path: Path) -> None:
+    crash_often(tmp_path, CRASHES)
+
+
+def test_an_agent_with_cgroups_that_is_killed_at_any_instant_leaks_none(tmp_path: Path) -> None:
+    reason = why_not("mem", "pids")
+    if reason:
+        pytest.skip(reason)
+    root = new_root()
+    flags = ("--isolation=cgroups/mem,cgroups/pids", f"--cgroups_root={root}")
+    assert left_of(root) == []
+    crash_often(tmp_path, max(CRASHES // 2, 1), *flags)
+    assert left_of(root) == []
+
+
+def crash_often(tmp_path: Path, crashes: int, *flags: str) -> None:
     work_dir, marks = tmp_path / "work", tmp_path / "marks"
     marks.mkdir()
 
     async def scenario() -> None:
-        async with agent_under_test(work_dir) as agent:
+        async with agent_under_test(work_dir, *flags) as agent:
             crashing = Crashing(agent, marks)
-            for _ in range(CRASHES):
+            for _ in range(crashes):
                 crashing.launch_some()
                 crashing.kill_some()
                 await crashing.crash()
-            assert len(crashing.expected) > CRASHES / 2, "most of the tasks were never taken: nothing is shown"
+            assert len(crashing.expected) > crashes / 2, "most of the tasks were never taken: nothing is shown"
             await crashing.finish()
             crashing.check()
 
