@@ -163,6 +163,31 @@ class Misfiled(MasterMachine):
         return done
 
 
+class Boundless(MasterMachine):
+    """Forgets in its allocator that there are limits."""
+
+    __slots__ = ()
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        done = super().handle(event, now)
+        quotas = self.master.allocator._cluster.quotas
+        for role in quotas.roles.values():
+            role.limits = {}
+        return done
+
+
+class Oblivious(MasterMachine):
+    """Reads no quotas from the registry when it begins to lead."""
+
+    __slots__ = ()
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        if isinstance(event, events.Started):
+            kept = [entry for entry in event.registry if entry[0] != "quota"]
+            event = msgspec.structs.replace(event, registry=kept)
+        return super().handle(event, now)
+
+
 class Shy(AgentMachine):
     """Never comes back to a master."""
 
@@ -228,6 +253,8 @@ def found_by(make: Callable[..., World]) -> str:
         (Generous, {"accounting", "twice"}),
         (Inflated, {"overcommit"}),
         (Misfiled, {"indices"}),
+        (Boundless, {"quota"}),
+        (Oblivious, {"quota"}),
     ],
 )
 def test_a_bug_planted_in_the_master_is_found_by_its_checker(planted: type[MasterMachine], checkers: set[str]) -> None:

@@ -8,6 +8,7 @@
 | wanted      | an offer to a role that is suppressed or not the framework's, to a framework that isn't there        |
 | order       | a status update before its predecessor was acknowledged, or after the last one                      |
 | table       | a task that leaves the table of task states                                                         |
+| quota       | an offer that takes a role past its limit: `quotas.py`                                              |
 
 The sweeps find the rest: `sweeps.py`. Rules: a checker keeps its own account of what happened, and asks a machine's records only
 for what it compares.
@@ -25,6 +26,7 @@ from merismos.model.task_states import TERMINAL
 from merismos.protocol import link
 from merismos.protocol.v1 import mesos
 from merismos.protocol.v1.scheduler import Call_Type
+from merismos.simulation.quotas import QuotaChecker, QuotaFault
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,10 +93,15 @@ class Checkers:
         self.shut_down: dict[str, None] = {}  # frameworks that some master ended at some agent: no more is owed to them
         self.epochs: dict[tuple[int, int], int] = {}
         self.final: dict[TaskKey, str] = {}
+        self.quotas = QuotaChecker()
 
     # ------------------------------------------------------------ the master
     def after_master(self, master: MasterHost, event: Event, done: Sequence[Effect]) -> None:
         """Follow what a master was told, and what it launched."""
+        try:
+            self.quotas.after_master(master, records_of(master), event, done)
+        except QuotaFault as fault:
+            raise Violation("quota", str(fault)) from None
         for effect in done:
             if isinstance(effect, effects.SendToAgent):
                 if isinstance(effect.message, LAUNCHES):
@@ -171,6 +178,10 @@ class Checkers:
                 fault = "it is empty"
             if fault:
                 raise Violation("wanted", f"offer {offer.id} to {framework.id} in role {offer.role}: {fault}")
+        try:
+            self.quotas.check_offers(master, records_of(master), effect.offers)
+        except QuotaFault as fault:
+            raise Violation("quota", str(fault)) from None
 
     def on_update_sent(self, master: MasterHost, token: int, status: mesos.TaskStatus) -> None:
         """Check an update on its way to a scheduler against its stream."""

@@ -50,6 +50,9 @@ OF_EVENTS: dict[str, Callable[[Event], bool]] = {
     "an executor sends bytes to its scheduler": lambda event: (
         isinstance(event, events.LinkReceived) and isinstance(event.message, link.MessageFramework)
     ),
+    "a leader starts with quotas": lambda event: (
+        isinstance(event, events.Started) and any(table == "quota" for table, _, _ in event.registry)
+    ),
     "a framework is ended at an agent": lambda event: (
         isinstance(event, agent_events.LinkReceived) and isinstance(event.message, link.ShutdownFramework)
     ),
@@ -75,6 +78,7 @@ OF_EFFECTS: dict[str, Callable[[Effect], bool]] = {
         and b'"TASK_FAILED"' in effect.status
         and b'"Executor terminated"' in effect.status
     ),
+    "an offer is taken back": lambda effect: isinstance(effect, effects.SendEvent) and effect.event.type == "RESCIND",
     "a launch did not arrive": lambda effect: (
         isinstance(effect, effects.SendUpdate) and b'"TASK_DROPPED"' in effect.status
     ),

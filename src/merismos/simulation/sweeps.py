@@ -7,6 +7,7 @@
 | overcommit  | an agent whose live tasks have more than there is                                                   |
 | indices     | an offer, task or stream that one index has and another hasn't                                      |
 | places      | an agent in two of registered, recovered, unreachable, gone; a registry that says otherwise          |
+| quota       | quotas that aren't those of the registry, accounts that aren't the records': `quotas.py`             |
 | table       | a task whose record leaves the table of states, or a terminal one that changes                      |
 | lost        | a status update that no scheduler of its framework saw                                              |
 | convergence | machines that still disagree when everything has healed                                             |
@@ -31,6 +32,7 @@ from merismos.model.resources import EMPTY, Resources, sum_of
 from merismos.model.task_states import TERMINAL
 from merismos.protocol.thin import decode_task
 from merismos.simulation.checkers import Violation, records_of
+from merismos.simulation.quotas import QuotaFault
 from merismos.simulation.scheduler import OVER
 
 if TYPE_CHECKING:
@@ -68,6 +70,7 @@ class Sweeps:
                 for agent in master.agents.values():
                     self._check_agent(master, agent)
                 self._check_places(master)
+                self._check_quotas(one, master)
                 self._check_tasks(f"{one.name}/{one.run}", master, states)
         self._states = states
         if self.world.elected is not None:
@@ -134,6 +137,12 @@ class Sweeps:
         stored = sorted(key for table, key in self.world.coordination.registry if table in PLACES)
         if not host.writes and stored != places:
             raise Violation("places", f"the registry has {stored}, the master {places}")
+
+    def _check_quotas(self, host: MasterHost, master: Master) -> None:
+        try:
+            self.world.checkers.quotas.sweep(host, master)
+        except QuotaFault as fault:
+            raise Violation("quota", str(fault)) from None
 
     def _check_tasks(self, run: str, master: Master, states: dict[StateKey, tuple[Task, str]]) -> None:
         for framework in master.frameworks.values():

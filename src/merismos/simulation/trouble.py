@@ -36,6 +36,7 @@ class Trouble:
             (5, self._fail_over),
             (1, self._tear_down),
             (3, self._weigh),
+            (3, self._limit),
             (1, self._mark_gone),
             (3, self._watch),
             (2, self._be_wrong),
@@ -124,6 +125,27 @@ class Trouble:
         dice = self.world.dice
         infos = [{"role": dice.pick(ROLES[:3]), "weight": dice.pick((0.5, 1.0, 2.0, 10.0))}]
         self._operate({"type": "UPDATE_WEIGHTS", "update_weights": {"weight_infos": infos}})
+
+    def _limit(self) -> None:
+        """Set or remove quotas, of which some are nested, refused, or below what is in use."""
+        dice = self.world.dice
+        role = dice.pick(ROLES)
+        if dice.chance(40):
+            kind = dice.pick(("REMOVE_QUOTA", "UPDATE_QUOTA"))
+            clears = {"quota_configs": [{"role": role}]}
+            self._operate({"type": kind, kind.lower(): {"role": role} if kind == "REMOVE_QUOTA" else clears})
+            return
+        configs = []
+        for one in {role: None, dice.pick(ROLES): None}:
+            limits = {
+                name: {"value": round(dice.uniform(0.0, most), 1)}
+                for name, most in (("cpus", 4.5), ("mem", 1500.0))
+                if dice.chance(70)
+            }
+            guarantees = {name: limit for name, limit in limits.items() if dice.chance(30)}
+            configs.append({"role": one, "guarantees": guarantees, "limits": limits})
+        update = {"force": dice.chance(50), "quota_configs": configs}
+        self._operate({"type": "UPDATE_QUOTA", "update_quota": update})
 
     def _master(self) -> MasterHost:
         """Return a master, mostly the one that leads."""
