@@ -259,7 +259,7 @@ def found_by(make: Callable[..., World]) -> str:
 )
 def test_a_bug_planted_in_the_master_is_found_by_its_checker(planted: type[MasterMachine], checkers: set[str]) -> None:
     def run(seed: int) -> World:
-        return simulate(seed, 3000, Settings(sweep_every=20), make_master=planted)
+        return simulate(seed, 3000, Settings(sweep_every=10), make_master=planted)
 
     assert found_by(run) in checkers
 

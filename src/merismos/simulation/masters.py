@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from merismos.core.election import Candidacy
+from merismos.core.election import Candidacy, Place
 from merismos.core.kernel import Effect
 from merismos.core.master import effects, events
 from merismos.core.master.recovery import window_s
@@ -167,7 +167,7 @@ class MasterHost:
 
     def _beat_arrived(self, sent_at: float) -> None:
         coordination = self.world.coordination
-        if coordination.is_down():
+        if coordination.is_down() or self._candidacy.place is Place.OVER:
             return
         if self._session is None:
             info = json.encode(master_info_of(self.id, self.ip, 5050, self.name))
@@ -343,7 +343,8 @@ class MasterHost:
     def store(self, effect: effects.StoreRegistry) -> None:
         """Write to the registry."""
         self.writes += 1
-        assert self._session is not None
+        if self._session is None:
+            raise Violation("writer", f"{self.name} has no session, yet it writes {effect}")
         self._storage.send((effect.sequence, effect.changes, self._session))
 
     def respond(self, effect: effects.Respond) -> None:
