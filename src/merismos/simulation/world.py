@@ -247,7 +247,7 @@ class World:
         self._wait_for(self.sweeps.still_doubtful, "convergence", self._reconcile)
         self._wait_for(self.sweeps.disagreement, "convergence", self._tear_down_orphans)
         self.sweeps.check_nothing_was_lost()
-        self.sweeps.check_everything_is_free()
+        self._wait_for(self.sweeps.still_in_use, "convergence")
 
     def _kill_strays(self) -> None:
         """Kill what the master knows of and its scheduler doesn't."""
