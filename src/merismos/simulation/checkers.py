@@ -224,7 +224,8 @@ class Checkers:
         elif isinstance(message, link.RunTasks):
             for task_id in message.task_ids:
                 stream = self.streams.get((host.number, host.life, message.framework_id, task_id))
-                if stream and stream[-1].state in TERMINAL:
+                ended = message.framework_id in self.shut_down
+                if stream and (ended or stream[-1].state in TERMINAL):
                     # the same id again: another task, whose updates begin anew
                     self.streams[host.number, host.life, message.framework_id, task_id] = []
 
