@@ -202,7 +202,7 @@ class Shy(AgentMachine):
 
 
 class Revived(AgentMachine):
-    """Says of a task that ended that it runs again."""
+    """Says of a task that runs that it is yet to be started."""
 
     __slots__ = ()
 
@@ -212,7 +212,12 @@ class Revived(AgentMachine):
             if isinstance(effect, agent_effects.SendMessage) and isinstance(effect.message, link.UpdateStatus):
                 message = effect.message
                 if message.state == "TASK_RUNNING":
-                    staging = msgspec.structs.replace(message, state="TASK_STAGING", latest_state="TASK_STAGING")
+                    staging = msgspec.structs.replace(
+                        message,
+                        state="TASK_STAGING",
+                        latest_state="TASK_STAGING",
+                        status=message.status.replace(b"TASK_RUNNING", b"TASK_STAGING"),
+                    )
                     done[number] = msgspec.structs.replace(effect, message=staging)
         return done
 
