@@ -88,7 +88,19 @@ def cycles() -> list[Row]:
 def processes() -> list[Row]:
     """Real processes through master, agent and supervisor."""
     seen = real.tasks_per_second(3000)
+    with real.cgroups_flags() as flags:
+        limited = real.tasks_per_second(3000, *flags)
+        starts_ms = real.accept_to_running_ms(300, *flags)
     return [
+        Row(
+            "real processes in cgroups (cpu, mem), saturated",
+            limited["tasks_s"],
+            "tasks/s",
+            "400",
+            None,
+            limited["note"],
+        ),
+        Row("real processes in cgroups (cpu, mem), ACCEPT to TASK_RUNNING, idle, p50", starts_ms, "ms", "10"),
         Row("real processes (`true`) through the whole stack", seen["tasks_s"], "tasks/s", "500", None, seen["note"]),
         Row("agent recovery with 1,000 live tasks", recovery.restart_s(1000), "s", "2"),
     ]

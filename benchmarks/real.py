@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+import statistics
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from benchmarks.limits import cpu_s
@@ -13,6 +18,7 @@ from benchmarks.wire import HOST, line_of, master_process, process
 
 RESOURCES = "cpus:100000;mem:100000000;disk:1000000;ports:[31000-32000]"
 READY_S_MAX = 20.0
+HIERARCHY = Path("/sys/fs/cgroup")
 
 
 def wait_for_agent(port: int) -> None:
@@ -31,6 +37,31 @@ def tasks_per_second(tasks: int, *flags: str) -> dict[str, Any]:
 
     Units: CPU in ms a task; the processes of the tasks themselves not counted.
     """
+    seen, used = _load({"frameworks": 4, "tasks": tasks, "final": "TASK_FINISHED"}, flags)
+    note = f"CPU a task: master {used[0] / tasks * 1e3:.2f} ms, agent {used[1] / tasks * 1e3:.2f} ms"
+    return {"tasks_s": tasks / seen["elapsed_s"], "note": note}
+
+
+def accept_to_running_ms(tasks: int, *flags: str) -> float:
+    """Run `true` so many times, one after another; return the median of ACCEPT to TASK_RUNNING."""
+    seen, _ = _load({"frameworks": 2, "tasks": tasks, "final": "TASK_RUNNING", "idle": True}, flags)
+    return statistics.median(seen["latencies_s"]) * 1e3
+
+
+@contextmanager
+def cgroups_flags() -> Iterator[tuple[str, ...]]:
+    """Give flags of an agent that limits CPU and memory by cgroups, and remove what is left of its root."""
+    root = f"merismos-bench-{os.getpid()}"
+    try:
+        yield "--isolation=cgroups/cpu,cgroups/mem", f"--cgroups_root={root}"
+    finally:
+        for folder in (*HIERARCHY.glob(f"*/{root}"), *HIERARCHY.glob(root)):
+            for below in (*(path for path in folder.iterdir() if path.is_dir()), folder):
+                below.rmdir()
+
+
+def _load(options: dict[str, Any], flags: tuple[str, ...]) -> tuple[dict[str, Any], list[float]]:
+    """Load a master with one agent; return what was seen, and the CPU seconds of both."""
     with tempfile.TemporaryDirectory() as folder, master_process() as (master_pid, port):
         argv = (
             f"--master={HOST}:{port}",
@@ -43,9 +74,7 @@ def tasks_per_second(tasks: int, *flags: str) -> dict[str, Any]:
         with process("merismos.daemons.agent", *argv, "--logging_level=WARNING") as agent:
             wait_for_agent(port)
             before = cpu_s(master_pid), cpu_s(agent.pid)
-            options = {"frameworks": 4, "tasks": tasks, "final": "TASK_FINISHED", "limit_s": 120}
-            with process("benchmarks.load", HOST, str(port), json.dumps(options)) as load:
+            with process("benchmarks.load", HOST, str(port), json.dumps({**options, "limit_s": 120})) as load:
                 seen = json.loads(line_of(load))
                 used = [cpu_s(pid) - at for pid, at in zip((master_pid, agent.pid), before, strict=True)]
-    note = f"CPU a task: master {used[0] / tasks * 1e3:.2f} ms, agent {used[1] / tasks * 1e3:.2f} ms"
-    return {"tasks_s": tasks / seen["elapsed_s"], "note": note}
+    return seen, used
