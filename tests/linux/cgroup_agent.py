@@ -63,6 +63,11 @@ class CgroupAgent:
     def read(self, task_id: str, controller: str, v1: str, v2: str) -> str:
         return (self.folder(task_id, controller) / (v1 if VERSION == 1 else v2)).read_text().strip()
 
+    def read_all(self, controller: str, v1: str, v2: str) -> list[str]:
+        """Return what a file says for each container."""
+        above = HIERARCHY / controller if VERSION == 1 else HIERARCHY
+        return [path.read_text().strip() for path in (above / self.root).glob(f"*/{v1 if VERSION == 1 else v2}")]
+
 
 def amounts(cpus: float, mem: float) -> list[dict[str, object]]:
     return [

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from linux.cgroup_agent import HUNGRY, CgroupAgent, cgroup_agent, eventually, why_not
+from linux.cgroup_agent import HUNGRY, CgroupAgent, amounts, cgroup_agent, eventually, why_not
 from merismos.containers import supervisor
 from merismos.protocol import link
+from process.link_master import FRAMEWORK, task
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 NO_GRACE = {"grace_period": {"nanoseconds": 1}}
@@ -172,5 +173,26 @@ def test_a_command_that_is_not_there_fails_as_without_cgroups(shared: Shared) ->
         )
         assert (await agent.end_of(f"{t}-named"))["state"] == "TASK_FINISHED"
         assert agent.output(f"{t}-named") == "x y\n"
+
+    shared.run(scenario)
+
+
+def test_the_limit_of_an_executor_follows_its_tasks_and_all_of_them_fail_with_it(shared: Shared) -> None:
+    async def scenario(agent: CgroupAgent, t: str) -> None:
+        command = {"value": f"until [ -e go ]; do sleep 0.05; done; {HUNGRY}; sleep 600"}
+        executor = {"type": "CUSTOM", "executor_id": {"value": t}, "command": command, "resources": amounts(1, 40)}
+        for name in (f"{t}-a", f"{t}-b"):
+            entry = task(name, None, executor=executor, resources=amounts(0.1, 30))
+            del entry["command"]
+            raw = json.dumps(entry).encode()
+            starts = [t] if name.endswith("a") else []
+            agent.master.send(link.RunTasks("F", json.dumps(FRAMEWORK).encode(), "eng", [raw], [name], starts))
+        await eventually(lambda: str(100 << 20) in agent.read_all("memory", "memory.limit_in_bytes", "memory.max"))
+        (agent.sandbox(t) / "go").touch()
+        for name in (f"{t}-a", f"{t}-b"):
+            status = await agent.end_of(name)
+            assert status["reason"] == "REASON_CONTAINER_LIMITATION_MEMORY"
+            assert status["message"].startswith("Memory limit exceeded: Requested: 100MB ")
+            assert status["limitation"]["resources"]
 
     shared.run(scenario)

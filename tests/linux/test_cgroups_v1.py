@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from linux.cgroup_agent import cgroup_agent, why_not
+from linux.cgroup_agent import cgroup_agent, eventually, why_not
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 MB = 1 << 20
@@ -80,5 +80,27 @@ def test_a_task_runs_on_the_cpus_that_containers_may_use_and_no_others(tmp_path:
             await agent.end_of("t")
             assert agent.output("t").splitlines()[0] == "1"
             assert "escaped" not in agent.output("t")
+
+    asyncio.run(scenario())
+
+
+def test_a_cgroup_that_cannot_be_removed_is_named_and_tried_again_and_holds_nobody_up(tmp_path: Path) -> None:
+    needs("mem")
+    needs("pids")
+
+    async def scenario() -> None:
+        async with cgroup_agent(tmp_path / "w", "cgroups/mem,cgroups/pids") as agent:
+            agent.run("t", "until [ -e go ]; do sleep 0.05; done")
+            await agent.agent.pid_of("t")
+            folder = agent.folder("t", "memory")
+            stays = await asyncio.create_subprocess_exec("sleep", "600")
+            (folder / "cgroup.procs").write_text(str(stays.pid))
+            (agent.sandbox("t") / "go").touch()
+            assert (await agent.end_of("t"))["state"] == "TASK_FINISHED"
+            agent.run("next", "true")
+            assert (await agent.end_of("next"))["state"] == "TASK_FINISHED"
+            await eventually(lambda: not folder.exists())
+            await stays.wait()
+            assert "a cgroup can't be removed yet" in agent.agent.said()
 
     asyncio.run(scenario())

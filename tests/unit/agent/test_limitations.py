@@ -10,6 +10,8 @@ from merismos.core.containers.cgroup_plan import CgroupPlan, CgroupSettings
 from merismos.protocol.v1 import mesos
 from unit.agent.executor_rig import ExecutorRig, executor_info, job
 from unit.agent.rig import Rig, task
+from unit.agent.test_groups import run_group
+from unit.agent.test_groups import running as running_group
 
 REASON = "REASON_CONTAINER_LIMITATION_MEMORY"
 KILLED = 9
@@ -152,3 +154,28 @@ def test_a_limitation_that_happened_while_the_agent_was_down_ends_the_task_so() 
     record = again.state.frameworks["F"].tasks["t"]
     assert record.state == "TASK_FAILED"
     assert json.loads(record.statuses[-1])["reason"] == REASON
+
+
+def test_a_task_of_a_group_over_its_limit_fails_for_that_and_ends_the_group() -> None:
+    rig = running_group("a", "b")
+    first, second = (rig.container(task_id) for task_id in ("a", "b"))
+    rig.handle(events.ContainerLimited(first, limitation()))
+    assert rig.last(effects.SignalContainer) == effects.SignalContainer(first, KILLED)
+    rig.exited("a", KILLED)
+    assert second in [one.container_id for one in rig.of(effects.SignalContainer)]
+    rig.exited("b", 15)
+    rig.acknowledge_all()
+    ends = {one["task_id"]["value"]: one for one in rig.updates() if one["state"] in {"TASK_FAILED", "TASK_KILLED"}}
+    assert (ends["a"]["state"], ends["a"]["reason"]) == ("TASK_FAILED", REASON)
+    assert ends["a"]["limitation"]["resources"]
+    assert "limitation" not in ends["b"]
+
+
+def test_each_task_of_a_group_has_a_cgroup_of_its_own() -> None:
+    rig = Rig.registered(cgroups=SETTINGS)
+    run_group(rig, task("a"), task("b"))
+    launches = rig.of(effects.LaunchContainer)
+    assert [launch.cgroup.container_id for launch in launches if launch.cgroup is not None] == [
+        launch.container_id for launch in launches
+    ]
+    assert rig.of(effects.UpdateContainer) == []
