@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from merismos.core.agent import events
 from merismos.ports.checkpoints import Change, Entries, apply
+from merismos.protocol import link
 from unit.agent.executor_rig import ExecutorRig, job
-from unit.agent.rig import WALL_OFFSET_S, Rig, task
+from unit.agent.rig import FRAMEWORK, WALL_OFFSET_S, Rig, task
 
 
 def changes_of(rig: Rig) -> list[Change]:
@@ -68,3 +69,16 @@ def test_a_task_whose_executor_can_not_be_read_any_more_is_told_as_failed() -> N
     again = recovered([change for change in changes_of(rig) if not change[0].startswith("executor/")])
     ((_, state),) = [(one.task_id, one.state) for one in again.state.tasks()]
     assert state == "TASK_FAILED"
+
+
+def test_an_agent_starts_wherever_the_write_of_the_end_of_a_framework_with_an_executor_is_torn() -> None:
+    rig = ExecutorRig.with_executor(job("t-1"))
+    rig.update("t-1", "TASK_RUNNING", 1)
+    rig.acknowledge_all()
+    container_id = rig.executor().container_id
+    rig.receive(link.ShutdownFramework(FRAMEWORK))
+    rig.handle(events.ContainerExited(container_id, 0))
+    changes = changes_of(rig)
+    for count in range(len(changes) + 1):
+        again = recovered(changes[:count])
+        assert again.state.exiting is None, f"after {count} of {len(changes)} changes: {again.state.exiting}"

@@ -211,7 +211,6 @@ def end_executor(agent: Agent, executor: Executor, status: int, now: float) -> N
         agent.effects.append(CloseExecutorStream(executor.stream))
         executor.stream = None
     del agent.executors[executor.container_id]
-    del framework.executors[executor.executor_id]
     framework.completed_executors.append(executor)
     gc.keep(agent, executor.directory, now)
     agent.counters.executors_terminated += 1
@@ -224,7 +223,8 @@ def end_executor(agent: Agent, executor: Executor, status: int, now: float) -> N
         fail_task(agent, framework, task, executor, now)
     for task in list(executor.tasks.values()):
         complete_if_over(agent, task, now)
-    # Written last: where a power cut tears this write, the next start finds the executor and ends what is left of it.
+    # After its tasks and before its framework: where a power cut tears this write, the next start ends what is left.
+    del framework.executors[executor.executor_id]
     agent.checkpoints.drop(executor_key(executor.framework_id, executor.executor_id))
     forget_framework_if_idle(agent, framework)
     stop_if_over(agent, now)
