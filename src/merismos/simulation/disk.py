@@ -83,7 +83,7 @@ class Disk:
         self._durable = len(self._log)
 
     def lose(self) -> None:
-        """Lose everything."""
+        """Lose everything: the disk is another, or the agent let go of what it wrote."""
         self._waiting.clear()
         self._log.clear()
         self._durable = 0

@@ -203,7 +203,7 @@ PERFORMED: dict[type[Effect], Callable[[AgentHost, Any], None]] = {
     effects.CloseLink: lambda host, effect: host.wires[effect.link].close_at_agent(),
     effects.Checkpoint: AgentHost.write,
     effects.OpenCheckpoints: lambda host, effect: host.disk.open(effect.agent_id),
-    effects.ForgetAgent: lambda host, _: host.disk.open(""),
+    effects.ForgetAgent: lambda host, _: host.disk.lose(),
     effects.Exit: AgentHost.exit,
     **dict.fromkeys(OF_CONTAINERS, lambda host, effect: host.containers.perform(effect)),
     **dict.fromkeys(OF_EXECUTORS, lambda host, effect: host.executors.perform(effect)),
