@@ -19,6 +19,8 @@ import structlog
 
 from merismos.adapters.linux.cgroups import Cgroups
 from merismos.containers.container_cgroups import ContainerCgroups
+from merismos.containers.oci import OciRuntime
+from merismos.containers.rooted import RootedContainers
 from merismos.containers.sandbox import Sandboxes, find_user
 from merismos.containers.supervisor_link import SupervisorLink, kill_remains
 from merismos.containers.supervisor_socket import NAME, PATH
@@ -44,6 +46,7 @@ class NativeContainerizer:
         timeout_s: float,
         cgroups: Cgroups | None = None,
         destroy_timeout_s: float = 60.0,
+        oci: OciRuntime | None = None,
     ) -> None:
         self._post = post
         self._sandboxes = sandboxes
@@ -53,9 +56,11 @@ class NativeContainerizer:
         self._cgroups = None
         if cgroups is not None:
             self._cgroups = ContainerCgroups(cgroups, destroy_timeout_s, self._on_limited)
+        self._rooted = None if oci is None else RootedContainers(oci, self._spawn_rooted, self._fail_rooted)
         self._supervisor: SupervisorLink | None = None
         self._waiting: list[Callable[[], None]] = []
         self._restarting: asyncio.Task[None] | None = None
+        self._first = True
 
     async def start(self) -> None:
         """Take over the supervisor that is there, or start one.
@@ -66,6 +71,11 @@ class NativeContainerizer:
         await supervisor.start()
         if self._cgroups is not None:
             self._cgroups.recover(supervisor.held, supervisor.pid)
+        if self._rooted is not None and self._first:
+            await asyncio.to_thread(
+                self._rooted.begin, [one.container_id for one in supervisor.held if one.status is None]
+            )
+        self._first = False
         self._supervisor = supervisor
 
     def tell_held(self) -> None:
@@ -79,6 +89,8 @@ class NativeContainerizer:
             self._restarting.cancel()
         if self._supervisor is not None:
             await self._supervisor.close(end=end)
+        if self._rooted is not None:
+            await self._rooted.close(end=end)
         if self._cgroups is not None:
             await self._cgroups.close(end=end)
 
@@ -98,6 +110,9 @@ class NativeContainerizer:
         if self._supervisor is None:
             self._waiting.append(functools.partial(self.launch, effect))
             return
+        if effect.root is not None or effect.inside:
+            self._launch_rooted(effect)
+            return
         arguments, argv0 = effect.arguments, effect.argv0
         try:
             if effect.user is not None and needs_switch(effect.user):
@@ -110,8 +125,38 @@ class NativeContainerizer:
         except (LookupError, ValueError, OSError) as error:
             self.on_failed(effect.container_id, errno.EINVAL, str(error), effect.directory)
 
+    def _launch_rooted(self, effect: effects.LaunchContainer) -> None:
+        if self._rooted is None:
+            self._fail_rooted(effect, "container images are off on this agent: start it with --image_providers=docker")
+        elif effect.root is not None:
+            self._rooted.launch(effect)
+        else:
+            try:
+                self._rooted.enter(effect)
+            except LookupError as error:
+                self._fail_rooted(effect, str(error))
+
+    def _spawn_rooted(self, effect: effects.LaunchContainer, arguments: list[str]) -> None:
+        if self._supervisor is None:
+            self._fail_rooted(effect, "what holds the containers was lost meanwhile")
+            return
+        argv0 = arguments[0]
+        try:
+            if effect.cgroup is not None and self._cgroups is not None:
+                arguments, argv0 = self._cgroups.enter(effect.cgroup, arguments, argv0)
+            self._supervisor.spawn(
+                effect.container_id, effect.directory, arguments, argv0, [f"PATH={PATH}"], boxed=True
+            )
+        except (ValueError, OSError) as error:
+            self._fail_rooted(effect, str(error))
+
+    def _fail_rooted(self, effect: effects.LaunchContainer, text: str) -> None:
+        self.on_failed(effect.container_id, errno.EINVAL, text, effect.directory)
+
     def signal(self, effect: effects.SignalContainer) -> None:
         """Send a signal to every process of a container."""
+        if self._rooted is not None and self._rooted.cancel(effect.container_id):
+            return
         if self._supervisor is None:
             self._waiting.append(functools.partial(self.signal, effect))
         else:
@@ -146,6 +191,8 @@ class NativeContainerizer:
         """Pass it on; a command that can't be executed says so in the task's stderr."""
         if self._cgroups is not None:
             self._cgroups.remove(container_id)
+        if self._rooted is not None:
+            self._rooted.on_over(container_id)
         exec_failed = code in _EXEC_ERRORS and os.path.isdir(directory)  # noqa: PTH112 - one system call, no Path to build
         if exec_failed:
             with open(f"{directory}/stderr", "a", encoding="utf-8") as stderr:  # noqa: PTH123 - one system call, no Path to build
@@ -155,16 +202,17 @@ class NativeContainerizer:
     def on_exited(self, container_id: str, status: int) -> None:
         """Pass it on, once nothing of the container is left."""
         if self._cgroups is None:
-            self._post(events.ContainerExited(container_id, status))
+            self._end(container_id, status)
         else:
             self._cgroups.when_empty(container_id, functools.partial(self._end, container_id, status))
 
     def _end(self, container_id: str, status: int) -> None:
-        assert self._cgroups is not None
-        limitation = self._cgroups.limitation_of(container_id)
+        limitation = None if self._cgroups is None else self._cgroups.limitation_of(container_id)
         if limitation is not None:
             self._on_limited(container_id, limitation)
         self._post(events.ContainerExited(container_id, status))
+        if self._rooted is not None:
+            self._rooted.on_over(container_id)
 
     def _on_limited(self, container_id: str, limitation: events.Limitation) -> None:
         self._post(events.ContainerLimited(container_id, limitation))
@@ -174,6 +222,8 @@ class NativeContainerizer:
         self._supervisor = None
         if self._cgroups is not None:
             self._cgroups.destroy_all()
+        if self._rooted is not None:
+            self._rooted.on_all_lost()
         self._post(events.ContainersLost(reason))
         self._turn.at_end(self._restart)
 

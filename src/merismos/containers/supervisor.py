@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 SPAWN = b"S"  # container id, directory, stdout, stderr, number of what follows up to K=V, program, argv ..., K=V ...
+SPAWN_BOXED = b"B"  # the same; the program runs a container of its own, and the signals are for what is in it
 SIGNAL = b"K"  # container id, signal number
 COLLECT = b"C"  # container id: its exit status is written down elsewhere
 END = b"E"  # end everything
@@ -171,6 +172,17 @@ def signal_pid(pid: int, number: int) -> None:
         return
 
 
+def ignores(pid: int, number: int) -> bool:
+    """Say whether a process is the first of a namespace and has no handler: the kernel keeps such a signal from it."""
+    try:
+        with open(f"/proc/{pid}/status", "rb") as file:  # noqa: PTH123 - no pathlib here
+            rows = dict(line.split(b":", 1) for line in file.read().splitlines() if b":" in line)
+    except OSError:
+        return False
+    pids = rows.get(b"NSpid", b"").split()
+    return len(pids) > 1 and pids[-1] == b"1" and not int(rows.get(b"SigCgt", b"0"), 16) >> (number - 1) & 1
+
+
 def signal_group(pid: int, number: int) -> bool:
     """Send a signal to a process group; False where nothing of it is left."""
     try:
@@ -199,14 +211,17 @@ class Supervisor:
         self.owner_of: dict[int, bytes] = {}
         self.closing: dict[bytes, Container] = {}
         self.waiting: deque[list[bytes]] = deque()
+        self.boxed: dict[bytes, None] = {}
         self.out: list[bytes] = []
         self.ending = False
         self._children_path = f"/proc/{os.getpid()}/task/{os.getpid()}/children"
 
     def on_frame(self, kind: bytes, fields: list[bytes]) -> None:
         """Take one request; spawns wait for their turn, so that a large batch doesn't delay exits and signals."""
-        if kind == SPAWN:
+        if kind in {SPAWN, SPAWN_BOXED}:
             self.waiting.append(fields)
+            if kind == SPAWN_BOXED:
+                self.boxed[fields[0]] = None
         elif kind == SIGNAL:
             self.signal_container(fields[0], int(fields[1]))
         elif kind == COLLECT:
@@ -240,6 +255,7 @@ class Supervisor:
             code = getattr(error, "errno", None) or errno.EINVAL
             text = getattr(error, "strerror", None) or str(error)
             self.out.append(encode_reply(FAILED, container_id, b"%d" % code, text.encode(), directory))
+            self.boxed.pop(container_id, None)
             return
         container = Container(container_id, pid)
         self.by_id[container_id] = container
@@ -256,6 +272,11 @@ class Supervisor:
             return
         container.signal = number
         members = self.members_of(container)
+        if container_id in self.boxed and number != signal.SIGKILL:
+            # a runtime passes signals on, so that what is in the container would get them twice
+            members = [pid for pid in members if pid != container.pid] or members
+            if len(members) == 1 and ignores(members[0], number):
+                number = signal.SIGKILL
         for pid in members:
             self.owner_of[pid] = container_id
             signal_pid(pid, number)
@@ -267,6 +288,7 @@ class Supervisor:
         for fields in self.waiting:
             if fields[0] == container_id:
                 self.waiting.remove(fields)
+                self.boxed.pop(container_id, None)
                 text = b"ended before it started"
                 self.out.append(encode_reply(FAILED, container_id, b"%d" % errno.ECANCELED, text, fields[1]))
                 return
@@ -356,6 +378,7 @@ class Supervisor:
         del self.closing[container.container_id]
         del self.by_id[container.container_id]
         del self.by_pid[container.pid]
+        self.boxed.pop(container.container_id, None)
         self.ended[container.container_id] = container
         self.out.append(encode_reply(EXITED, container.container_id, b"%d" % (container.status or 0)))
 

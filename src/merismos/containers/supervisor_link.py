@@ -99,9 +99,16 @@ class SupervisorLink(asyncio.Protocol):
         raise OSError(f"no supervisor stays at {self._path}; look for what ends processes there")
 
     def spawn(
-        self, container_id: str, directory: str, arguments: list[str], argv0: str, environment: list[str]
+        self,
+        container_id: str,
+        directory: str,
+        arguments: list[str],
+        argv0: str,
+        environment: list[str],
+        *,
+        boxed: bool = False,
     ) -> None:
-        """Ask for a process in `directory`, its output appended to `stdout` and `stderr` there.
+        """Ask for a process in `directory`, its output appended to `stdout` and `stderr` there; `boxed`: it runs a container of its own.
 
         Errors: ValueError where something holds a NUL or can't be encoded.
         """
@@ -116,7 +123,7 @@ class SupervisorLink(asyncio.Protocol):
             *arguments[1:],
             *environment,
         ]
-        self._send(supervisor.SPAWN, fields)
+        self._send(supervisor.SPAWN_BOXED if boxed else supervisor.SPAWN, fields)
 
     def signal(self, container_id: str, number: int) -> None:
         """Send a signal to every process of a container."""

@@ -38,7 +38,7 @@ from merismos.core.agent.state import AgentSettings
 from merismos.core.kernel import Effect, Event, Machine
 from merismos.core.recording import made_agent
 from merismos.daemons import process
-from merismos.daemons.agent_images import images_of
+from merismos.daemons.agent_images import images_of, runtime_of
 from merismos.daemons.agent_isolation import measure_of, open_cgroups
 from merismos.daemons.agent_link import AgentLinks
 from merismos.daemons.agent_settings import EFFECTIVE, build_settings, parse_work_dir
@@ -80,14 +80,17 @@ class AgentProcess:
         self.links = AgentLinks(self.post, turn)
         self.detector = detector_of(flags)
         meta = Path(settings.work_dir, "meta")
+        runtime_dir = Path(flags.text("runtime_dir") or meta)
+        self.images = images_of(flags, settings.work_dir, self.post)
         self.containers = NativeContainerizer(
             self.post,
             self.sandboxes,
             turn,
-            runtime_dir=Path(flags.text("runtime_dir") or meta),
+            runtime_dir=runtime_dir,
             timeout_s=flags.seconds("recovery_timeout"),
             cgroups=cgroups,
             destroy_timeout_s=flags.seconds("cgroups_destroy_timeout"),
+            oci=runtime_of(flags, self.images, runtime_dir),
         )
         self.checkpoints: CheckpointStore = CheckpointLog(meta, turn, self._on_written, self._on_stalled)
         self.keeps_tasks = True
@@ -104,7 +107,6 @@ class AgentProcess:
         self.sessions = Sessions(meta / "sessions")
         self.container_calls = ContainersEndpoint(self.post, self.machine.state, self.sessions)
         self.driver = Driver(core, self._performers(), loop, turn, on_fault=self._on_fault)
-        self.images = images_of(flags, settings.work_dir)
         self.http = AgentHttp(
             self.machine.state,
             flags.printed(),
@@ -133,7 +135,8 @@ class AgentProcess:
             effects.SendMessage: self.links.send,
             effects.CreateSandbox: self.containers.create_sandbox,
             effects.FetchUris: self.fetcher.fetch,
-            effects.AbortFetch: self.fetcher.abort,
+            effects.PullImage: self._pull,
+            effects.AbortFetch: self._abort_fetch,
             effects.LaunchContainer: self._launch,
             effects.SignalContainer: self.containers.signal,
             effects.UpdateContainer: self.containers.update,
@@ -255,6 +258,15 @@ class AgentProcess:
         except (OSError, LookupError) as error:
             return str(error)
         return None
+
+    def _pull(self, effect: effects.PullImage) -> None:
+        assert self.images is not None, "a task with an image is refused where there are none"
+        self.images.pull(effect)
+
+    def _abort_fetch(self, effect: effects.AbortFetch) -> None:
+        self.fetcher.abort(effect)
+        if self.images is not None:
+            self.images.abort(effect)
 
     def _remove_sandbox(self, effect: effects.RemoveSandbox) -> None:
         remove = self.sandboxes.remove_inner if effect.is_inner else self.sandboxes.remove

@@ -5,7 +5,10 @@ Errors: FlagError, with what to change.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from yarl import URL
@@ -14,10 +17,16 @@ from merismos.adapters.linux import detection
 from merismos.containers.images.credentials import parse_docker_config
 from merismos.containers.images.documents import ImageError
 from merismos.containers.images.provider import Images, ImageSettings
+from merismos.containers.images.rootfs import Provision, copy, overlay, overlay_or_copy
+from merismos.containers.oci import RUNTIMES, OciRuntime, find_runtime
+from merismos.core.kernel import Event
+from merismos.protocol import json
+from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import mesos
 from merismos.shell.flags import FlagError, Flags
 
 _NANOS = 1_000_000_000
+_BACKENDS: Final[dict[str, Provision]] = {"auto": overlay_or_copy, "overlay": overlay, "copy": copy}
 
 
 class _GcConfig(msgspec.Struct):
@@ -28,15 +37,48 @@ class _GcConfig(msgspec.Struct):
     excluded_images: list[mesos.Image] = []
 
 
-def images_of(flags: Flags, work_dir: str) -> Images | None:
-    """Return the images of an agent, None where it has none."""
+def has_images(flags: Flags) -> bool:
+    """Say whether containers may be made of images."""
     providers = [one.strip().lower() for one in (flags.text("image_providers") or "").split(",") if one.strip()]
     unknown = [one for one in providers if one != "docker"]
     if unknown:
         raise FlagError(
             f"--image_providers: images of kind {unknown[0]} are not supported; write --image_providers=docker"
         )
-    return Images(image_settings(flags), work_dir, detection.disk_used) if providers else None
+    return bool(providers)
+
+
+def capabilities_of(flags: Flags, name: str) -> tuple[str, ...] | None:
+    """Return the capabilities that a flag names, None where it names none."""
+    text = flags.text(name)
+    if not text:
+        return None
+    try:
+        info = json.decode(mesos.CapabilityInfo, text.encode())
+    except DecodeError as error:
+        raise FlagError(f"--{name} is no CapabilityInfo in JSON: {error}") from error
+    return tuple(one.name for one in info.capabilities)
+
+
+def images_of(flags: Flags, work_dir: str, post: Callable[[Event], None]) -> Images | None:
+    """Return the images of an agent, None where it has none."""
+    return Images(post, image_settings(flags), work_dir, detection.disk_used) if has_images(flags) else None
+
+
+def runtime_of(flags: Flags, images: Images | None, runtime_dir: Path) -> OciRuntime | None:
+    """Return what runs containers of images, None where there are no images."""
+    if images is None:
+        return None
+    if os.geteuid() != 0:
+        raise FlagError("--image_providers=docker needs root, for mounts and namespaces; start the agent as root")
+    program = find_runtime()
+    if program is None:
+        raise FlagError(f"--image_providers=docker needs an OCI runtime; install one of {', '.join(RUNTIMES)}")
+    backend = flags.text("image_provisioner_backend") or "auto"
+    provision = _BACKENDS.get(backend)
+    if provision is None:
+        raise FlagError(f"--image_provisioner_backend={backend} is not known; give overlay or copy, or leave it out")
+    return OciRuntime(program, runtime_dir / "oci", images.store, provision)
 
 
 def image_settings(flags: Flags) -> ImageSettings:

@@ -12,7 +12,9 @@ import msgspec
 
 from merismos.adapters.linux import detection
 from merismos.core.agent.state import CAPABILITIES, AgentSettings
+from merismos.core.containers.image_plan import DEFAULT_CAPABILITIES
 from merismos.core.master.views.values import WIRE_VERSION
+from merismos.daemons.agent_images import capabilities_of, has_images
 from merismos.daemons.agent_isolation import cgroup_settings
 from merismos.model.attributes import parse_attributes
 from merismos.model.rejection import Rejection
@@ -40,10 +42,12 @@ EFFECTIVE = frozenset(
         "cgroups_pids_max",
         "cgroups_root",
         "container_logger",
+        "bounding_capabilities",
         "default_role",
         "docker_config",
         "docker_registry",
         "docker_store_dir",
+        "effective_capabilities",
         "executor_environment_variables",
         "executor_registration_timeout",
         "executor_reregistration_timeout",
@@ -61,6 +65,7 @@ EFFECTIVE = frozenset(
         "hostname_lookup",
         "image_gc_config",
         "image_providers",
+        "image_provisioner_backend",
         "ip",
         "isolation",
         "jwt_secret_key",
@@ -84,6 +89,7 @@ EFFECTIVE = frozenset(
         "resources",
         "revocable_cpu_low_priority",
         "runtime_dir",
+        "sandbox_directory",
         "strict",
         "switch_user",
         "version",
@@ -99,6 +105,14 @@ def parse_work_dir(flags: Flags) -> str:
     if not work_dir:
         raise FlagError("--work_dir is missing: write --work_dir=DIRECTORY, where sandboxes and records go")
     return str(Path(work_dir).absolute())
+
+
+def parse_sandbox_directory(flags: Flags) -> str:
+    """Return where a container with an image sees its sandbox."""
+    path = flags.text("sandbox_directory") or ""
+    if not path.startswith("/") or ".." in Path(path).parts or path.strip("/") == "":
+        raise FlagError(f"--sandbox_directory={path} must be an absolute path below the root, without '..'")
+    return path
 
 
 def detect_resources(flags: Flags, work_dir: str) -> Resources:
@@ -148,6 +162,10 @@ def build_settings(flags: Flags, hostname: str, ip: str, port: int) -> AgentSett
         completed_executors_max=flags.whole("max_completed_executors_per_framework"),
         strict=flags.on("strict"),
         cleanup=chosen(flags, "recover", ("reconnect", "cleanup")) == "cleanup",
+        images=has_images(flags),
+        sandbox_directory=parse_sandbox_directory(flags),
+        bounding_capabilities=capabilities_of(flags, "bounding_capabilities") or DEFAULT_CAPABILITIES,
+        effective_capabilities=capabilities_of(flags, "effective_capabilities"),
         additive=chosen(flags, "reconfiguration_policy", ("equal", "additive")) == "additive",
         cgroups=cgroups,
         capabilities=[*CAPABILITIES, *([] if cgroups is None else ["TASK_RESOURCE_LIMITS"])],

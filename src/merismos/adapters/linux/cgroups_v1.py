@@ -23,6 +23,7 @@ from merismos.adapters.linux.cgroups import (
     read_number,
     read_numbers,
     read_text,
+    tree_of,
     write_file,
 )
 
@@ -98,11 +99,11 @@ class CgroupsV1(Cgroups):
             write_file(f"{self.folder_of(container_id, FREEZER)}/freezer.state", "THAWED")
 
     def oom_kills(self, container_id: str) -> int:
-        """Return the kernel's count."""
+        """Return the kernel's counts, which are those of each cgroup alone."""
         if "memory" not in self._homes:
             return 0
-        path = f"{self.folder_of(container_id, 'memory')}/memory.oom_control"
-        return read_numbers(path).get("oom_kill", 0)
+        folders = tree_of(self.folder_of(container_id, "memory"))
+        return sum(read_numbers(f"{folder}/memory.oom_control").get("oom_kill", 0) for folder in folders)
 
     def watch_memory(self, container_id: str, on_event: OnMemory) -> None:
         """Have the kernel signal an eventfd."""

@@ -16,10 +16,13 @@ import structlog
 from yarl import URL
 
 from merismos.containers.images.archives import Archives
-from merismos.containers.images.credentials import Login
+from merismos.containers.images.credentials import Login, parse_docker_config
 from merismos.containers.images.puller import Puller
 from merismos.containers.images.registry import Registry
-from merismos.containers.images.store import ImageStore
+from merismos.containers.images.store import ImageStore, StoredImage
+from merismos.core.agent import effects, events
+from merismos.core.containers.image_plan import PulledImage
+from merismos.core.kernel import Event
 from merismos.protocol.v1 import mesos
 
 
@@ -41,8 +44,16 @@ class ImageSettings(NamedTuple):
 class Images:
     """Everything about images that outlasts one container."""
 
-    def __init__(self, settings: ImageSettings, work_dir: str, disk_used: Callable[[str], float]) -> None:
+    def __init__(
+        self,
+        post: Callable[[Event], None],
+        settings: ImageSettings,
+        work_dir: str,
+        disk_used: Callable[[str], float],
+    ) -> None:
+        self._post = post
         self._settings = settings
+        self._pulls: dict[str, asyncio.Task[None]] = {}
         self._disk_used = disk_used
         self.store = ImageStore(Path(settings.store_dir), work_dir)
         self._registry = None if settings.registry.startswith("/") else self._make_registry()
@@ -63,10 +74,27 @@ class Images:
         """Stop all pulls."""
         if self._watch is not None:
             self._watch.cancel()
+        pulls = list(self._pulls.values())
+        for task in pulls:
+            task.cancel()
+        await asyncio.gather(*pulls, return_exceptions=True)
         await self.puller.close()
         if self._registry is not None:
             await self._registry.close()
         await asyncio.to_thread(self.store.close)
+
+    def pull(self, effect: effects.PullImage) -> None:
+        """Start to pull; `ImagePulled` or `ImagePullFailed` follows."""
+        task = asyncio.get_running_loop().create_task(self._pull(effect))
+        self._pulls[effect.container_id] = task
+        task.add_done_callback(lambda _: self._pulls.pop(effect.container_id, None))
+
+    def abort(self, effect: effects.AbortFetch) -> None:
+        """Stop pulling for a container, and let go of its image."""
+        task = self._pulls.pop(effect.container_id, None)
+        if task is not None:
+            task.cancel()
+        self.store.release(effect.container_id)
 
     async def prune(self, excluded: Iterable[mesos.Image]) -> None:
         """Remove the images that no container stands on and that aren't named.
@@ -76,6 +104,26 @@ class Images:
         names = [image.docker.name for image in excluded if image.docker is not None]
         removed = await asyncio.to_thread(self.puller.prune, [*names, *self._settings.gc_excluded])
         structlog.get_logger().info("images pruned", removed=", ".join(removed) or "none")
+
+    async def _pull(self, effect: effects.PullImage) -> None:
+        event: Event
+        try:
+            image = await self._pull_with(effect)
+            event = events.ImagePulled(effect.container_id, PulledImage(image.layers, image.config))
+        except Exception as error:  # noqa: BLE001 - whatever an image makes a library raise fails the task, not the agent
+            text = str(error) or type(error).__name__
+            event = events.ImagePullFailed(effect.container_id, f"Failed to pull image '{effect.name}': {text}")
+        self._post(event)
+
+    async def _pull_with(self, effect: effects.PullImage) -> StoredImage:
+        """Pull with the login that came with the image, where one did."""
+        if not effect.config or self._registry is None:
+            return await self.puller.pull(effect.name, effect.container_id, cached=effect.cached)
+        own = self._registry.with_logins(parse_docker_config(effect.config))
+        try:
+            return await self.puller.pull(effect.name, effect.container_id, cached=effect.cached, source=own)
+        finally:
+            await own.close()
 
     def _make_registry(self) -> Registry:
         settings = self._settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from merismos.core.containers.cgroup_plan import CgroupPlan, CgroupWrite
+from merismos.core.containers.image_plan import RootPlan
 from merismos.core.kernel import Effect
 from merismos.ports.checkpoints import Change
 from merismos.protocol.link import Message
@@ -51,8 +52,17 @@ class FetchUris(Effect):
     user: str | None
 
 
+class PullImage(Effect):
+    """Have the layers of an image here, and keep them for a container; `ImagePulled` or `ImagePullFailed` follows."""
+
+    container_id: str
+    name: str
+    cached: bool
+    config: bytes  # docker's configuration with a login, empty for the agent's
+
+
 class AbortFetch(Effect):
-    """Stop fetching for a container; no event follows."""
+    """Stop fetching and pulling for a container, and let go of its image; no event follows."""
 
     container_id: str
 
@@ -75,6 +85,8 @@ class LaunchContainer(Effect):
     executor: tuple[str, str] | None = None  # framework and executor id, where it is a custom executor
     streams: Streams | None = None  # None: what it writes goes to files in its sandbox
     cgroup: CgroupPlan | None = None  # None: it begins where its parent is
+    root: RootPlan | None = None  # None: the machine's own files
+    inside: str = ""  # the container with a root of its own that the process is started in
 
 
 class UpdateContainer(Effect):

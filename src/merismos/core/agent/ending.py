@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from merismos.core.agent import gc
 from merismos.core.agent.checkpoints import FrameworkKnown, framework_key, nested_key, task_key
 from merismos.core.agent.effects import (
+    AbortFetch,
     AbortProbe,
     AnswerContainerCall,
     Exit,
@@ -23,6 +24,7 @@ from merismos.core.agent.executors_limits import update_limits
 from merismos.core.agent.state import Agent, Framework, Link, Phase, Task
 from merismos.core.agent.statuses import update_task
 from merismos.core.containers.exit_status import describe_exit, succeeded
+from merismos.core.containers.image_plan import image_of
 from merismos.protocol import link
 from merismos.protocol.v1 import agent as operator
 
@@ -78,7 +80,9 @@ def on_containers_lost(agent: Agent, event: events.ContainersLost, now: float) -
 
 
 def fail_launch(agent: Agent, task: Task, message: str, now: float) -> None:
-    """End a task that never had a process."""
+    """End a task that never had a process; what is on its way for it, or kept, isn't wanted any more."""
+    if image_of(task.info.container) is not None:
+        agent.effects.append(AbortFetch(task.container_id))
     agent.counters.container_launch_errors += not task.killing
     if task.killing:
         text = "Killed before delivery to the executor"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from merismos.core.containers.image_plan import PulledImage
 from merismos.core.kernel import Event
 from merismos.protocol.link import AnyMessage
 from merismos.protocol.v1 import agent as operator
@@ -80,6 +81,20 @@ class UrisFetched(Event):
 
 class FetchFailed(Event):
     """A URI could not be fetched; the container is not launched."""
+
+    container_id: str
+    message: str
+
+
+class ImagePulled(Event):
+    """The layers of a container's image are here, and are kept for it."""
+
+    container_id: str
+    image: PulledImage
+
+
+class ImagePullFailed(Event):
+    """An image could not be pulled; the container is not launched."""
 
     container_id: str
     message: str

@@ -45,7 +45,7 @@ def on_run_task_group(agent: Agent, message: link.RunTaskGroup, now: float) -> N
         return
     executor_id = info.executor_id.value
     executor = framework.executors.get(executor_id)
-    fault = _fault_of(framework, tasks)
+    fault = _fault_of(agent, framework, tasks)
     if fault is not None:
         for task in tasks:
             reject(agent, task.framework_id, task.task_id, fault, now)
@@ -89,11 +89,11 @@ def settle(agent: Agent, now: float) -> None:
             end_executor(agent, executor, 0, now)
 
 
-def _fault_of(framework: Framework, tasks: list[Task]) -> str | None:
+def _fault_of(agent: Agent, framework: Framework, tasks: list[Task]) -> str | None:
     for task in tasks:
         if task.task_id in framework.tasks:
             return f"task '{task.task_id}' of framework {task.framework_id} runs here already"
-        fault = fault_of_task(task.info)
+        fault = fault_of_task(agent.settings, task.info)
         if fault is not None:
             return f"Task '{task.task_id}' is invalid: {fault}"
     return None

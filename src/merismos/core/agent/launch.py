@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING
 
 from merismos.core.agent.checkpoints import ContainerRuns, LaunchBegun, TaskRefused, TaskTaken, stream_key, task_key
 from merismos.core.agent.checks import prepare_checks, start_checks
-from merismos.core.agent.effects import CreateSandbox, FetchUris, Log, SendMessage
+from merismos.core.agent.effects import CreateSandbox, FetchUris, Log, PullImage, SendMessage
 from merismos.core.agent.ending import end, fail_launch, forget_framework_if_idle, keep_framework
 from merismos.core.agent.executors import allocate, run_in_executor
 from merismos.core.agent.kill import say_killing
-from merismos.core.agent.state import NANOS, Agent, Framework, Link, Phase, Task
+from merismos.core.agent.state import NANOS, Agent, AgentSettings, Framework, Link, Phase, Task
 from merismos.core.agent.statuses import Rendering, render_container, report_unknown, update_task
 from merismos.core.containers.executor_plan import validate_executor
 from merismos.core.containers.exit_status import describe_exit
+from merismos.core.containers.image_config import command_in_image
+from merismos.core.containers.image_plan import image_of
 from merismos.core.containers.launch_plan import effective_user, plan_launch, sandbox_of, validate_task
 from merismos.model.ids import validate_id
+from merismos.model.rejection import Rejection
 from merismos.protocol import json, link
 from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import mesos
@@ -54,7 +57,7 @@ def on_uris_fetched(agent: Agent, event: events.UrisFetched, now: float) -> None
     task = agent.containers.get(event.container_id)
     if task is not None and task.phase is Phase.FETCHING:
         agent.counters.fetches_succeeded += 1
-        launch_when_ready(agent, task)
+        take_prepared(agent, task)
     del now
 
 
@@ -63,6 +66,27 @@ def on_fetch_failed(agent: Agent, event: events.FetchFailed, now: float) -> None
     task = agent.containers.get(event.container_id)
     if task is not None and task.phase is Phase.FETCHING:
         agent.counters.fetches_failed += 1
+        fail_launch(agent, task, event.message, now)
+
+
+def on_image_pulled(agent: Agent, event: events.ImagePulled, now: float) -> None:
+    """Launch what waited for its image, where the image says what to run if the task doesn't."""
+    task = agent.containers.get(event.container_id)
+    if task is None or task.phase is not Phase.FETCHING:
+        return
+    task.image = event.image
+    assert task.info.command is not None
+    words = command_in_image(task.info.command, event.image.config)
+    if isinstance(words, Rejection):
+        fail_launch(agent, task, words.message, now)
+    else:
+        take_prepared(agent, task)
+
+
+def on_image_pull_failed(agent: Agent, event: events.ImagePullFailed, now: float) -> None:
+    """Fail a task whose image can't be had."""
+    task = agent.containers.get(event.container_id)
+    if task is not None and task.phase is Phase.FETCHING:
         fail_launch(agent, task, event.message, now)
 
 
@@ -160,14 +184,14 @@ def release_executor(agent: Agent, task: Task) -> None:
         agent.effects.append(SendMessage(agent.registration.link, exited))
 
 
-def fault_of_task(info: mesos.TaskInfo) -> str | None:
+def fault_of_task(settings: AgentSettings, info: mesos.TaskInfo) -> str | None:
     """Return why this agent can't run a task, None where it can."""
     fault = validate_id(info.task_id.value)
     if fault is not None:
         return fault
     executor = info.executor
     is_custom = executor is not None and executor.type is not mesos.ExecutorInfo_Type.DEFAULT
-    rejection = validate_executor(executor) if executor is not None and is_custom else validate_task(info)
+    rejection = validate_executor(executor) if executor is not None and is_custom else validate_task(settings, info)
     return None if rejection is None else rejection.message
 
 
@@ -179,7 +203,7 @@ def run_task(agent: Agent, framework: Framework, task: Task, now: float, executo
         )
         return
     custom = task.info.executor
-    fault = fault_of_task(task.info)
+    fault = fault_of_task(agent.settings, task.info)
     if fault is not None:
         reject(agent, task.framework_id, task.task_id, fault, now)
         release_executor(agent, task)
@@ -206,7 +230,7 @@ def run_task(agent: Agent, framework: Framework, task: Task, now: float, executo
     agent.containers[task.container_id] = task
     command = task.info.command
     assert command is not None
-    task.holder = "" if command.uris else agent.holder
+    task.holder = "" if command.uris or image_of(task.info.container) is not None else agent.holder
     taken = TaskTaken(task.framework_id, task.raw, task.role, task.container_id, task.holder)
     agent.checkpoints.keep(task_key(task.framework_id, task.task_id), taken)
     prepare(agent, framework, task)
@@ -217,9 +241,24 @@ def prepare(agent: Agent, framework: Framework, task: Task) -> None:
     user = effective_user(agent.settings, framework, task.info.command)
     agent.effects.append(CreateSandbox(task.container_id, task.directory, user, is_inner=task.executor is not None))
     command = task.info.command
+    image = image_of(task.info.container)
+    task.awaited = 0
     if command is not None and command.uris:
+        task.awaited += 1
         agent.effects.append(FetchUris(task.container_id, task.directory, command.uris, user))
-    else:
+    if image is not None and image.docker is not None:
+        task.awaited += 1
+        secret = image.docker.config
+        config = secret.value.data if secret is not None and secret.value is not None else b""
+        agent.effects.append(PullImage(task.container_id, image.docker.name, image.cached, config))
+    if not task.awaited:
+        launch_when_ready(agent, task)
+
+
+def take_prepared(agent: Agent, task: Task) -> None:
+    """Count something that a task waited for; launch it where that was the last."""
+    task.awaited -= 1
+    if not task.awaited:
         launch_when_ready(agent, task)
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from merismos.core.agent.checkpoints import Checkpoints
 from merismos.core.containers.cgroup_plan import CgroupSettings
+from merismos.core.containers.image_plan import DEFAULT_CAPABILITIES, PulledImage
 from merismos.core.kernel import Deadlines, Effect, Prng
 from merismos.core.status_updates import StatusUpdates
 from merismos.protocol.link import ExitedExecutor, TaskRecord
@@ -39,7 +40,8 @@ class AgentSettings(msgspec.Struct, kw_only=True):
     """What the flags said, and what the machine is.
 
     Shapes: `info` is AgentInfo without id; `pid` is `slave(1)@ip:port`; `environment` are NAME=value for every task; `strict`,
-    `cleanup` and `additive` are --strict, --recover=cleanup and --reconfiguration_policy=additive; without `cgroups` nothing is limited.
+    `cleanup` and `additive` are --strict, --recover=cleanup and --reconfiguration_policy=additive; without `cgroups` nothing is limited;
+    `images`: containers may be made of images, and have these capabilities.
     """
 
     info: mesos.AgentInfo
@@ -66,6 +68,10 @@ class AgentSettings(msgspec.Struct, kw_only=True):
     cleanup: bool = False
     additive: bool = False
     cgroups: CgroupSettings | None = None
+    images: bool = False
+    sandbox_directory: str = "/mnt/mesos/sandbox"
+    bounding_capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
+    effective_capabilities: tuple[str, ...] | None = None
 
 
 class Phase(enum.Enum):
@@ -80,11 +86,12 @@ class Phase(enum.Enum):
 class Task:
     """One task and its container: its own, or the one of the custom executor that runs it.
 
-    Shapes: `group` is the same for the tasks of one group, empty for others; `prepared` says that nothing has to be fetched any more; `delivered` says that its executor was sent it; `uuids` are those of the updates its executor sent.
+    Shapes: `group` is the same for the tasks of one group, empty for others; `image` is None until it is pulled; `awaited` counts what is still being fetched or pulled, `prepared` says that nothing is; `delivered` says that its executor was sent it; `uuids` are those of the updates its executor sent.
     """
 
     __slots__ = (
         "acknowledged",
+        "awaited",
         "checks",
         "complete_at",
         "container_id",
@@ -96,6 +103,7 @@ class Task:
         "framework_id",
         "group",
         "holder",
+        "image",
         "info",
         "kill_at",
         "kill_due_at",
@@ -147,6 +155,8 @@ class Task:
         self.group = ""
         self.prepared = False
         self.limitation: Limitation | None = None
+        self.awaited = 0
+        self.image: PulledImage | None = None
 
     def is_custom(self) -> bool:
         """Say whether a custom executor runs the task."""

@@ -2,6 +2,7 @@
 
 Rules: `process` and `cgroups` are short for the two isolators of CPU and memory; an isolator that isn't known, isn't there yet, or
 contradicts another is named, with what to write instead. Isolators of cgroups bring the linux launcher with them.
+Those that only containers of images know are in force for these whether they are named or not.
 Source: Mesos, docs/mesos-containerizer.md.
 """
 
@@ -16,12 +17,13 @@ LAUNCHERS = ("posix", "linux")
 ALL = "cgroups/all"
 _SHORT = {"process": ("posix/cpu", "posix/mem"), "cgroups": ("cgroups/cpu", "cgroups/mem")}
 _POSIX = ("filesystem/posix", "posix/cpu", "posix/mem")
+_OF_IMAGES = ("docker/runtime", "filesystem/linux", "volume/host_path", "volume/sandbox_path", "volume/secret")
 _NOT_YET = (
     "appc/runtime", "cgroups/hugetlb", "cgroups/net_cls", "cgroups/net_prio", "cgroups/perf_event", "disk/du", "disk/xfs",
-    "docker/runtime", "docker/volume", "environment_secret", "filesystem/linux", "filesystem/shared", "gpu/nvidia",
+    "docker/volume", "environment_secret", "filesystem/shared", "gpu/nvidia",
     "linux/capabilities", "linux/devices", "linux/nnp", "linux/seccomp", "namespaces/ipc", "namespaces/pid", "network/cni",
-    "network/port_mapping", "network/ports", "posix/disk", "posix/rlimits", "volume/csi", "volume/host_path", "volume/image",
-    "volume/sandbox_path", "volume/secret",
+    "network/port_mapping", "network/ports", "posix/disk", "posix/rlimits", "volume/csi", "volume/image",
+    
 )  # fmt: skip
 
 
@@ -58,8 +60,8 @@ def _fault_of(name: str, names: dict[str, None]) -> str | None:
     kind, _, subject = name.partition("/")
     if name in _NOT_YET:
         return f"'{name}' is not supported yet; leave it out"
-    if name not in _POSIX and name != ALL and not (kind == "cgroups" and subject in CGROUPS):
-        known = ", ".join((*_POSIX, *(f"cgroups/{one}" for one in CGROUPS), ALL))
+    if name not in (*_POSIX, *_OF_IMAGES) and name != ALL and not (kind == "cgroups" and subject in CGROUPS):
+        known = ", ".join((*_POSIX, *_OF_IMAGES, *(f"cgroups/{one}" for one in CGROUPS), ALL))
         return f"'{name}' is not known; known are {known}"
     if kind == "cgroups" and name != ALL and ALL in names:
         return f"'{name}' and '{ALL}' exclude each other; the latter holds the former"

@@ -10,10 +10,13 @@ from __future__ import annotations
 from merismos.core.agent.effects import LaunchContainer
 from merismos.core.agent.state import AgentSettings, Framework, Task
 from merismos.core.containers.cgroup_plan import CgroupPlan, demand_of, plan_cgroup
+from merismos.core.containers.image_config import command_in_image
+from merismos.core.containers.image_plan import PulledImage, environment_in_image, image_of, plan_root, validate_image
 from merismos.model.rejection import Rejection
 from merismos.protocol.v1 import mesos
 
 SHELL = "/bin/sh"
+ROOT = "root"
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -27,7 +30,7 @@ def sandbox_of_nested(directory: str, container_id: str) -> str:
     return f"{directory}/containers/{container_id.rpartition('.')[2]}"
 
 
-def validate_task(info: mesos.TaskInfo) -> Rejection | None:
+def validate_task(settings: AgentSettings, info: mesos.TaskInfo) -> Rejection | None:
     """Say why this agent can't run a task, None where it can."""
     command = info.command
     if command is None:
@@ -35,13 +38,25 @@ def validate_task(info: mesos.TaskInfo) -> Rejection | None:
             "command_missing", "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
         )
     if info.container is not None:
-        rejection = validate_container(info.container)
+        rejection = validate_container(info.container) or _fault_of_image(settings, info.container)
         if rejection is not None:
             return rejection
+    in_image = image_of(info.container) is not None
     for one in (command, *commands_of_checks(info)):
-        rejection = validate_command(one)
+        rejection = validate_command(one, may_be_of_image=in_image and one is command and not command.shell)
         if rejection is not None:
             return rejection
+    return None
+
+
+def _fault_of_image(settings: AgentSettings, container: mesos.ContainerInfo) -> Rejection | None:
+    image = image_of(container)
+    if image is not None:
+        return validate_image(settings, container, image)
+    if container.volumes:
+        return Rejection(
+            "container_unsupported", "volumes need an image: give container.mesos.image, or leave the volumes out"
+        )
     return None
 
 
@@ -52,9 +67,9 @@ def commands_of_checks(info: mesos.TaskInfo) -> list[mesos.CommandInfo]:
     return [command for command in (health, check) if command is not None]
 
 
-def validate_command(command: mesos.CommandInfo) -> Rejection | None:
-    """Say why a command can't be run, None where it can."""
-    if command.value is None:
+def validate_command(command: mesos.CommandInfo, *, may_be_of_image: bool = False) -> Rejection | None:
+    """Say why a command can't be run, None where it can; an image may say what to run instead."""
+    if command.value is None and not may_be_of_image:
         return Rejection(
             "command_invalid", "the command has no value: give a shell line, or a program with shell=false"
         )
@@ -67,7 +82,11 @@ def validate_command(command: mesos.CommandInfo) -> Rejection | None:
             )
         if not variable.name or "=" in variable.name:
             return Rejection("environment_invalid", f"'{variable.name}' can't be the name of an environment variable")
-    texts = [command.value, *command.arguments, *(variable.name + (variable.value or "") for variable in variables)]
+    texts = [
+        command.value or "",
+        *command.arguments,
+        *(variable.name + (variable.value or "") for variable in variables),
+    ]
     if any("\0" in text for text in texts):
         return Rejection("command_invalid", "a command, argument or environment variable can't hold a NUL character")
     return None
@@ -77,12 +96,9 @@ def validate_container(container: mesos.ContainerInfo) -> Rejection | None:
     """Say why this agent can't isolate a task as asked."""
     if container.type == mesos.ContainerInfo_Type.DOCKER:
         return Rejection(
-            "container_unsupported", "containers of type DOCKER are not supported yet; use type MESOS without an image"
+            "container_unsupported",
+            "containers of type DOCKER are not supported yet; use type MESOS, with container.mesos.image for an image",
         )
-    if container.mesos is not None and container.mesos.image is not None:
-        return Rejection("container_unsupported", "container images are not supported yet; leave the image out")
-    if container.volumes:
-        return Rejection("container_unsupported", "container volumes are not supported yet; leave the volumes out")
     return None
 
 
@@ -97,6 +113,8 @@ def plan_launch(settings: AgentSettings, agent_id: str, framework: Framework, ta
     """Return the process of a command task that `validate_task` has passed."""
     command = task.info.command
     assert command is not None
+    if task.image is not None:
+        return _plan_in_image(settings, agent_id, framework, task, command, task.image)
     arguments, argv0 = command_line(command)
     return LaunchContainer(
         container_id=task.container_id,
@@ -116,18 +134,59 @@ def plan_cgroup_of(settings: AgentSettings, task: Task) -> CgroupPlan | None:
     return plan_cgroup(settings.cgroups, task.container_id, demand_of(task.info.resources, task.info.limits))
 
 
+def _plan_in_image(
+    settings: AgentSettings,
+    agent_id: str,
+    framework: Framework,
+    task: Task,
+    command: mesos.CommandInfo,
+    image: PulledImage,
+) -> LaunchContainer:
+    assert task.info.container is not None
+    arguments = command_in_image(command, image.config)
+    assert not isinstance(arguments, Rejection), arguments
+    user = effective_user(settings, framework, command)
+    environment = plan_environment(settings, agent_id, framework, task, command)
+    parent = task.directory if task.executor is None else task.executor.directory
+    chosen = settings.switch_user and bool(command.user)
+    return LaunchContainer(
+        container_id=task.container_id,
+        directory=task.directory,
+        arguments=arguments,
+        argv0=arguments[0],
+        environment=environment_in_image(environment, image.config, task.directory, settings.sandbox_directory),
+        user=user,
+        cgroup=plan_cgroup_of(settings, task),
+        root=plan_root(
+            settings,
+            task.info.container,
+            image,
+            directory=task.directory,
+            parent=parent,
+            image_user_counts=not chosen and user in {None, ROOT},
+        ),
+    )
+
+
 def plan_check(
     settings: AgentSettings, agent_id: str, framework: Framework, task: Task, command: mesos.CommandInfo, run_id: str
 ) -> LaunchContainer:
     """Return the process of a COMMAND check: the task's surroundings, and the check's own environment on top."""
     arguments, argv0 = command_line(command)
+    cgroup = None if settings.cgroups is None else CgroupPlan(task.container_id, joins=True)
     own = task.info.command
     assert own is not None
+    if image_of(task.info.container) is not None:
+        given = command.environment.variables if command.environment is not None else []
+        extra = [f"{variable.name}={variable.value or ''}" for variable in given]
+        user = command.user if settings.switch_user else None
+        return LaunchContainer(
+            run_id, task.directory, arguments, argv0, extra, user, cgroup=cgroup, inside=task.container_id
+        )
     environment = plan_environment(settings, agent_id, framework, task, own)
     if command.environment is not None:
         environment += [f"{variable.name}={variable.value or ''}" for variable in command.environment.variables]
     user = command.user if settings.switch_user and command.user else effective_user(settings, framework, own)
-    cgroup = None if settings.cgroups is None else CgroupPlan(task.container_id, joins=True)
     return LaunchContainer(run_id, task.directory, arguments, argv0, environment, user, cgroup=cgroup)
 
 

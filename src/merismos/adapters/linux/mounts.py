@@ -1,0 +1,85 @@
+"""Mounts: overlays, binds, a small file system in memory, and their end.
+
+Rules: a path that a task may have made a link of is bound by its descriptor, never by its name. What is unmounted is out of sight at
+once, whoever still uses it.
+Errors: OSError with what was to be mounted where.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC = 2, 4, 8, 4096, 16384
+_MNT_DETACH = 2
+_OPTIONS_BYTES_MAX = 3500  # of the page that the kernel takes
+_OCTAL = 8
+
+
+def mount_overlay(layers: Sequence[Path], upper: Path, work: Path, target: Path) -> None:
+    """Stack `layers`, the topmost first, under a writable `upper`."""
+    options = f"lowerdir={':'.join(map(str, layers))},upperdir={upper},workdir={work}"
+    if len(options) < _OPTIONS_BYTES_MAX and ":" not in "".join(map(str, layers)):
+        _mount("overlay", target, "overlay", 0, options)
+        return
+    fds = [os.open(layer, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for layer in layers]
+    try:
+        short = ":".join(f"/proc/self/fd/{fd}" for fd in fds)
+        _mount("overlay", target, "overlay", 0, f"lowerdir={short},upperdir={upper},workdir={work}")
+    finally:
+        for fd in fds:
+            os.close(fd)
+
+
+def bind(fd: int, target: Path) -> None:
+    """Show at `target` what is open as `fd`."""
+    _mount(f"/proc/self/fd/{fd}", target, "", _MS_BIND | _MS_REC, "")
+
+
+def mount_memory(target: Path, size_bytes: int) -> None:
+    """Mount a file system in memory that only root may look into."""
+    _mount("tmpfs", target, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, f"size={size_bytes},mode=0700")
+
+
+def mounts_below(directory: Path) -> list[str]:
+    """Return where something is mounted in a directory, the deepest first."""
+    inside = f"{directory}/"
+    found = []
+    for line in Path("/proc/self/mountinfo").read_bytes().split(b"\n"):
+        fields = line.split(b" ")
+        if len(fields) > 4:  # noqa: PLR2004 - the column of the mount point
+            path = os.fsdecode(_unescaped(fields[4]))
+            if path.startswith(inside):
+                found.append(path)
+    return found[::-1]
+
+
+def unmount_below(directory: Path) -> None:
+    """Unmount everything in a directory.
+
+    Errors: OSError where something stays.
+    """
+    for path in mounts_below(directory):
+        _libc().umount2(os.fsencode(path), _MNT_DETACH)
+    left = mounts_below(directory)
+    if left:
+        raise OSError(f"{left[0]} can't be unmounted")
+
+
+def _mount(source: str, target: Path, kind: str, flags: int, options: str) -> None:
+    libc = _libc()
+    done = libc.mount(source.encode(), os.fsencode(target), kind.encode(), ctypes.c_ulong(flags), options.encode())
+    if done != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, f"cannot mount {kind or 'a bind'} at {target}: {os.strerror(number)}")
+
+
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _unescaped(field: bytes) -> bytes:
+    first, *rest = field.split(b"\\")
+    return first + b"".join(bytes([int(part[:3], _OCTAL)]) + part[3:] for part in rest)

@@ -1,0 +1,226 @@
+"""Containers with a root of their own: a bundle each, run by runc or crun, whose process the supervisor holds.
+
+Shapes: `DIR/bundles/CONTAINER` holds `config.json`, the mounts and the writable layer of a container; `DIR/state` is the runtime's own.
+Rules: a bundle is whole before its process is asked for, and goes when the container is over, with its mounts, its cgroups and its hold on the layers. A bundle of which nobody
+holds a container is an orphan's, and is removed at the start. Nothing is deleted from a directory in which something is still mounted.
+Errors: OSError, LookupError; ImageError where the layers are gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import shutil
+import subprocess
+from collections.abc import Callable, Container, Iterable
+from pathlib import Path, PurePosixPath
+
+import msgspec
+import structlog
+
+from merismos.adapters.linux.mounts import bind, mount_memory, unmount_below
+from merismos.containers.images.rootfs import Provision, find_image_user
+from merismos.containers.images.store import ImageStore
+from merismos.containers.sandbox import find_user
+from merismos.containers.supervisor import MARKER
+from merismos.core.agent import effects
+from merismos.core.containers.image_plan import Mount, RootPlan
+from merismos.core.containers.oci_spec import BoundMount, ContainerUser, Surroundings, build_spec
+
+RUNTIMES = ("runc", "crun")
+DELETE_S_MAX = 30.0
+_SECRETS_BYTES_MAX = 8 << 20
+_MODE = 0o700
+_OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_OF_THE_MACHINE = ("/etc/resolv.conf", "/etc/hosts")
+
+
+class OciRuntime:
+    """The bundles of one agent, and the runtime that runs them."""
+
+    def __init__(self, program: str, directory: Path, store: ImageStore, provision: Provision) -> None:
+        self._program = program
+        self._bundles = directory / "bundles"
+        self._state = directory / "state"
+        self._store = store
+        self._provision = provision
+        self._cleaning: dict[str, asyncio.Task[None]] = {}
+
+    def open(self) -> None:
+        """Make the directories."""
+        for one in (self._bundles, self._state):
+            one.mkdir(parents=True, exist_ok=True, mode=_MODE)
+
+    def has(self, container_id: str) -> bool:
+        """Say whether a container has a bundle."""
+        return (self._bundles / container_id).is_dir()
+
+    def prepare(self, effect: effects.LaunchContainer) -> list[str]:
+        """Make the bundle of a container; return the command that runs it. What is half made is removed again."""
+        assert effect.root is not None
+        bundle = self._bundles / effect.container_id
+        if bundle.exists():
+            self.remove(effect.container_id, release=False)
+        bundle.mkdir(mode=_MODE)
+        try:
+            self._make(effect, effect.root, bundle)
+        except Exception:
+            self.remove(effect.container_id)
+            raise
+        # its cgroups outlast it, so that it can be seen there why it ended
+        keep = ["--keep"] if effect.cgroup is not None else []
+        return [*self._runtime(), "run", *keep, "--bundle", str(bundle), effect.container_id]
+
+    def enter(self, effect: effects.LaunchContainer) -> list[str]:
+        """Return the command that runs a process in a container that is there."""
+        user = []
+        if effect.user is not None:
+            entry = find_user(effect.user)
+            user = ["--user", f"{entry.pw_uid}:{entry.pw_gid}"]
+        extra = [word for variable in effect.environment for word in ("--env", variable)]
+        return [*self._runtime(), "exec", *user, *extra, effect.inside, *effect.arguments]
+
+    def clean(self, container_id: str) -> None:
+        """Remove what is left of a container that is over, beside the loop."""
+        if self.has(container_id) and container_id not in self._cleaning:
+            task = asyncio.get_running_loop().create_task(asyncio.to_thread(self._remove_or_say, container_id))
+            self._cleaning[container_id] = task
+            task.add_done_callback(lambda _: self._cleaning.pop(container_id, None))
+
+    def clean_all(self, but: Container[str]) -> None:
+        """Remove what is left of every container but those, beside the loop."""
+        for bundle in sorted(self._bundles.iterdir()):
+            if bundle.name not in but:
+                self.clean(bundle.name)
+
+    async def cleaned(self) -> None:
+        """Wait until everything is removed that is being removed."""
+        await asyncio.gather(*self._cleaning.values())
+
+    def sweep(self, held: Iterable[str]) -> None:
+        """Remove every bundle and every hold on layers but those of `held`."""
+        kept = dict.fromkeys(held)
+        for bundle in sorted(self._bundles.iterdir()):
+            if bundle.name not in kept:
+                structlog.get_logger().info("removing what is left of a container", container=bundle.name)
+                self._remove_or_say(bundle.name)
+        for holder in self._store.holders():
+            if holder not in kept:
+                self._store.release(holder)
+
+    def remove(self, container_id: str, *, release: bool = True) -> None:
+        """Remove what is left of a container, whatever of it runs."""
+        bundle = self._bundles / container_id
+        if (self._state / container_id).exists():
+            subprocess.run(  # noqa: S603 - our own words and an id of ours
+                [*self._runtime(), "delete", "--force", container_id],
+                check=False,
+                capture_output=True,
+                timeout=DELETE_S_MAX,
+            )
+        unmount_below(bundle)
+        shutil.rmtree(bundle, ignore_errors=True)
+        if release:
+            self._store.release(container_id)
+
+    def _remove_or_say(self, container_id: str) -> None:
+        try:
+            self.remove(container_id)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            what = "the next start of the agent tries again"
+            structlog.get_logger().error("a container's files stay", container=container_id, why=str(error), what=what)
+
+    def _runtime(self) -> list[str]:
+        return [self._program, "--root", str(self._state)]
+
+    def _make(self, effect: effects.LaunchContainer, plan: RootPlan, bundle: Path) -> None:
+        root = self._provision([self._store.rootfs_of(layer) for layer in plan.layers], bundle)
+        user = self._user_of(effect, plan, root)
+        if user.uid:
+            os.chown(effect.directory, user.uid, user.gid)
+        mounts = [
+            *(BoundMount(path, path, read_only=True) for path in _OF_THE_MACHINE if os.path.exists(path)),  # noqa: PTH110 - one system call
+            BoundMount(plan.sandbox_directory, effect.directory),
+            *(self._bound(number, mount, bundle, user) for number, mount in enumerate(plan.mounts)),
+        ]
+        place = Surroundings(
+            rootfs=str(root),
+            hostname=platform.node(),
+            machine=platform.machine(),
+            cgroup=effect.container_id,
+            mounts=tuple(mounts),
+        )
+        environment = [*effect.environment, f"{MARKER.decode()}={effect.container_id}"]
+        spec = build_spec(plan, user, effect.arguments, environment, place)
+        (bundle / "config.json").write_bytes(msgspec.json.encode(spec))
+
+    @staticmethod
+    def _user_of(effect: effects.LaunchContainer, plan: RootPlan, root: Path) -> ContainerUser:
+        if plan.image_user:
+            return find_image_user(root, plan.image_user)
+        if effect.user is None:
+            return ContainerUser(os.geteuid(), os.getegid())
+        entry = find_user(effect.user)
+        groups = os.getgrouplist(effect.user, entry.pw_gid)
+        return ContainerUser(entry.pw_uid, entry.pw_gid, tuple(one for one in groups if one != entry.pw_gid))
+
+    def _bound(self, number: int, mount: Mount, bundle: Path, user: ContainerUser) -> BoundMount:
+        """Return a mount whose source is there."""
+        if mount.kind == "host":
+            if not os.path.exists(mount.source):  # noqa: PTH110 - one system call
+                raise FileNotFoundError(f"the volume's host path {mount.source} does not exist on this agent")
+            return BoundMount(mount.target, mount.source, mount.read_only)
+        if mount.kind == "secret":
+            return BoundMount(
+                mount.target, str(_write_secret(bundle / "secrets", number, mount.data, user)), read_only=True
+            )
+        target = bundle / "volumes" / str(number)
+        target.mkdir(parents=True)
+        fd = open_below(mount.below, mount.source, user)
+        try:
+            bind(fd, target)
+        finally:
+            os.close(fd)
+        return BoundMount(mount.target, str(target), mount.read_only)
+
+
+def find_runtime(which: Callable[[str], str | None] = shutil.which) -> str | None:
+    """Return the path of an OCI runtime, None where the machine has none."""
+    return next((found for name in RUNTIMES if (found := which(name)) is not None), None)
+
+
+def open_below(directory: str, path: str, user: ContainerUser) -> int:
+    """Open a directory below a sandbox, made for `user` where it is missing; no step of the way is a link.
+
+    Errors: OSError.
+    """
+    fd = os.open(directory, _OPEN_DIRECTORY)
+    for part in PurePosixPath(path).parts:
+        try:
+            try:
+                os.mkdir(part, 0o755, dir_fd=fd)
+                os.chown(part, user.uid, user.gid, dir_fd=fd, follow_symlinks=False)
+            except FileExistsError:
+                pass
+            below = os.open(part, _OPEN_DIRECTORY, dir_fd=fd)
+        except OSError as error:
+            raise OSError(
+                error.errno, f"the volume's path {path} leads out of the sandbox: {error.strerror}"
+            ) from error
+        finally:
+            os.close(fd)
+        fd = below
+    return fd
+
+
+def _write_secret(directory: Path, number: int, data: bytes, user: ContainerUser) -> Path:
+    """Write a secret to memory, for its container's user to read."""
+    if not directory.is_dir():
+        directory.mkdir(mode=_MODE)
+        mount_memory(directory, _SECRETS_BYTES_MAX)
+    path = directory / str(number)
+    path.write_bytes(data)
+    os.chown(path, user.uid, user.gid)
+    path.chmod(0o400)
+    return path

@@ -1,0 +1,88 @@
+"""The life of containers with a root of their own, as far as it differs from that of others: made before they start, removed afterwards.
+
+Rules: a container that is to end while it is being made never starts. The containerizer says when the agent begins, when a container is over and when all are
+lost; what then is left on the machine is removed beside the loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from merismos.containers.images.documents import ImageError
+from merismos.containers.oci import OciRuntime
+from merismos.core.agent import effects
+
+Spawn = Callable[[effects.LaunchContainer, list[str]], None]
+Fail = Callable[[effects.LaunchContainer, str], None]
+_UNWANTED = "ended before it started"
+
+
+class RootedContainers:
+    """Makes, starts and removes containers that have a root of their own."""
+
+    def __init__(self, runtime: OciRuntime, spawn: Spawn, fail: Fail) -> None:
+        self._runtime = runtime
+        self._spawn = spawn
+        self._fail = fail
+        self._making: dict[str, asyncio.Task[None]] = {}
+        self._unwanted: dict[str, None] = {}
+
+    def begin(self, held: Iterable[str]) -> None:
+        """Remove everything but what belongs to the containers that are held.
+
+        Errors: OSError where the directories can't be had.
+        """
+        self._runtime.open()
+        self._runtime.sweep(held)
+
+    def launch(self, effect: effects.LaunchContainer) -> None:
+        """Make a container, then have it started."""
+        self._making[effect.container_id] = asyncio.get_running_loop().create_task(self._make(effect))
+
+    def enter(self, effect: effects.LaunchContainer) -> None:
+        """Have a process started in a container.
+
+        Errors: LookupError where its user is none of the agent's.
+        """
+        self._spawn(effect, self._runtime.enter(effect))
+
+    def cancel(self, container_id: str) -> bool:
+        """Let a container that is being made never start; False where it isn't being made."""
+        if container_id in self._making:
+            self._unwanted[container_id] = None
+        return container_id in self._making
+
+    def on_over(self, container_id: str) -> None:
+        """Nothing of a container runs any more."""
+        self._runtime.clean(container_id)
+
+    def on_all_lost(self) -> None:
+        """What held the containers is gone, and they with it."""
+        self._unwanted |= dict.fromkeys(self._making)
+        self._runtime.clean_all(dict.fromkeys(self._making))
+
+    async def close(self, *, end: bool) -> None:
+        """Wait for what is being made and removed; with `end` nothing is left."""
+        self._unwanted |= dict.fromkeys(self._making)
+        await asyncio.gather(*self._making.values())
+        await self._runtime.cleaned()
+        if end:
+            await asyncio.to_thread(self._runtime.sweep, ())
+
+    async def _make(self, effect: effects.LaunchContainer) -> None:
+        container_id = effect.container_id
+        try:
+            command = await asyncio.to_thread(self._runtime.prepare, effect)
+        except (OSError, LookupError, ImageError) as error:
+            self._fail(effect, str(error) or type(error).__name__)
+            return
+        finally:
+            del self._making[container_id]
+            unwanted = container_id in self._unwanted
+            self._unwanted.pop(container_id, None)
+        if unwanted:
+            self._runtime.clean(container_id)
+            self._fail(effect, _UNWANTED)
+        else:
+            self._spawn(effect, command)
