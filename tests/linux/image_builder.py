@@ -105,7 +105,7 @@ class BuiltImage:
                 async with session.post(f"{url}/v2/{name}/blobs/uploads/") as begun:
                     where = begun.headers["Location"]
                 joined = f"{where}{'&' if '?' in where else '?'}digest={digest_of(blob)}"
-                await session.put(joined, data=blob, headers={"Content-Type": "application/octet-stream"})
+                await session.put(joined, data=io.BytesIO(blob), headers={"Content-Type": "application/octet-stream"})
             where = f"{url}/v2/{name}/manifests/{tag}"
             await session.put(where, data=self.manifest, headers={"Content-Type": MANIFEST})
 

@@ -35,7 +35,7 @@ class AgentUnderTest:
         return f"{self.work_dir}/meta/supervisor.sock"
 
     async def spawn(self, *flags: str) -> asyncio.subprocess.Process:
-        given = {flag.partition("=")[0] for flag in (*self.flags, *flags)}
+        given = {flag.partition("=")[0].replace("--no-", "--") for flag in (*self.flags, *flags)}
         defaults = [RESOURCES, "--registration_backoff_factor=20ms", "--no-switch_user"]
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -45,7 +45,7 @@ class AgentUnderTest:
                 "--ip=127.0.0.1",
                 "--port=0",
                 f"--work_dir={self.work_dir}",
-                *(one for one in defaults if one.partition("=")[0] not in given),
+                *(one for one in defaults if one.partition("=")[0].replace("--no-", "--") not in given),
                 *self.flags,
                 *flags,
                 stdout=asyncio.subprocess.DEVNULL,

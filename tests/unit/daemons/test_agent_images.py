@@ -24,12 +24,12 @@ def settings(*arguments: str) -> ImageSettings:
 
 
 def test_an_agent_has_no_images_unless_its_providers_are_named() -> None:
-    assert images_of(flags(), "/w") is None
+    assert images_of(flags(), "/w", print) is None
 
 
 def test_images_of_appc_are_refused() -> None:
     with pytest.raises(FlagError, match="images of kind appc are not supported"):
-        images_of(flags("--image_providers=docker,appc"), "/w")
+        images_of(flags("--image_providers=docker,appc"), "/w", print)
 
 
 @pytest.mark.parametrize(

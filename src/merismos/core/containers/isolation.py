@@ -23,7 +23,7 @@ _NOT_YET = (
     "docker/volume", "environment_secret", "filesystem/shared", "gpu/nvidia",
     "linux/capabilities", "linux/devices", "linux/nnp", "linux/seccomp", "namespaces/ipc", "namespaces/pid", "network/cni",
     "network/port_mapping", "network/ports", "posix/disk", "posix/rlimits", "volume/csi", "volume/image",
-    
+
 )  # fmt: skip
 
 
