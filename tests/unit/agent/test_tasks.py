@@ -150,7 +150,13 @@ def test_only_so_many_ended_tasks_of_a_framework_are_remembered() -> None:
         (task("t", container={"type": "DOCKER", "docker": {"image": "alpine"}}), "type DOCKER are not supported yet"),
         (
             task("t", container={"type": "MESOS", "mesos": {"image": {"type": "DOCKER"}}}),
-            "images are not supported yet",
+            "images are off on this agent: start it as root",
+        ),
+        (
+            task(
+                "t", container={"type": "MESOS", "volumes": [{"mode": "RW", "container_path": "/x", "host_path": "/y"}]}
+            ),
+            "volumes need an image",
         ),
         (b'{"task_id":{"value":"t"}}', "name"),
     ],
