@@ -238,6 +238,17 @@ def _run(parser: argparse.ArgumentParser) -> None:
         help="a variable; NAME alone takes it from here",
     )
     parser.add_argument(
+        "--image", metavar="NAME", help="a container image to run in; without COMMAND, what the image runs by itself"
+    )
+    parser.add_argument(
+        "--volume",
+        "-v",
+        action="append",
+        default=[],
+        metavar="PATH:TARGET[:ro]",
+        help="show PATH of the agent's machine, or of the sandbox where it is relative, at TARGET of the image",
+    )
+    parser.add_argument(
         "--uri", action="append", default=[], metavar="URI", help="a file to fetch into the sandbox, unpacked"
     )
     parser.add_argument(

@@ -32,14 +32,19 @@ FLAGS: Final = table_of(
     [
         Flag("checkpoint", Kind.SWITCH, "false", "Ask for checkpoints; here every task has them."),
         Flag("command", Kind.TEXT, None, "The command to run."),
-        Flag("containerizer", Kind.TEXT, "mesos", "The containerizer; only mesos without an image is there yet."),
+        Flag("containerizer", Kind.TEXT, "mesos", "The containerizer; only mesos is there yet."),
         Flag(
             "content_type",
             Kind.TEXT,
             "protobuf",
             "The encoding of the scheduler's calls; JSON is used whatever it says.",
         ),
-        Flag("docker_image", Kind.TEXT, None, "The image to run in; not there yet."),
+        Flag(
+            "docker_image",
+            Kind.TEXT,
+            None,
+            "The image to run in; with --no-shell and without a command, what it runs by itself.",
+        ),
         Flag("env", Kind.TEXT, None, "The command's environment, as a JSON object."),
         Flag("framework_capabilities", Kind.TEXT, None, "Capabilities of the framework, separated by commas."),
         Flag("help", Kind.SWITCH, "false", "Print the flags and exit."),
@@ -71,6 +76,7 @@ EFFECTIVE: Final = frozenset(
         "checkpoint",
         "command",
         "content_type",
+        "docker_image",
         "env",
         "framework_capabilities",
         "help",
@@ -86,7 +92,7 @@ EFFECTIVE: Final = frozenset(
         "user",
     }
 )
-REFUSED: Final = ("docker_image", "networks", "task", "task_group", "volumes")
+REFUSED: Final = ("networks", "task", "task_group", "volumes")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -212,13 +218,17 @@ def task_of(flags: Flags) -> Task:
     name, command = flags.text("name"), flags.text("command")
     if not name:
         raise FlagError("--name is missing: write --name=NAME")
-    if not command:
-        raise FlagError("--command is missing: write --command=COMMAND")
+    image = flags.text("docker_image") or ""
+    if not command and (not image or flags.on("shell")):
+        raise FlagError("--command is missing: write --command=COMMAND, or --no-shell with a --docker_image")
+    if image and (flags.text("containerizer") or "mesos") != "mesos":
+        raise FlagError("--containerizer: images are run by the mesos containerizer; leave the flag out")
     needs = amounts_of(flags.text("resources") or "")
     return Task(
         name=name,
         id=name,
-        command=command if flags.on("shell") else command.split(),
+        command=command if command and flags.on("shell") else (command or "").split(),
+        image=image,
         cpus=needs.pop("cpus", 0.0),
         mem=needs.pop("mem", 0.0),
         disk=needs.pop("disk", 0.0),

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from merismos.adapters.linux import detection
+from merismos.containers.oci import find_runtime
 from merismos.daemons import local_remnants, local_text, local_zookeeper
 from merismos.daemons.local_child import IP, Child, StartError
 from merismos.daemons.local_zookeeper import SESSION_S, LocalZooKeeper
@@ -177,11 +178,17 @@ class LocalMachines:
             "--port=0",
             f"--master={self.zk or f'{IP}:{self._master_port}'}",
             *coordinated,
+            *self._images(),
             f"--resources={resources}",
             f"--attributes=rack:r{number}",
             f"--registration_backoff_factor={_RETRY_MS}ms",
             f"--fetcher_cache_dir={self.work_dir}/fetch",
         )
+
+    def _images(self) -> list[str]:
+        """Return the flags with which agents share images, where this machine can run any."""
+        can = os.geteuid() == 0 and find_runtime() is not None
+        return ["--image_providers=docker", f"--docker_store_dir={self.work_dir / 'images'}"] if can else []
 
     async def _all_registered(self) -> None:
         connections = [Connection(address.parse(master.address)) for master in self.masters]

@@ -20,6 +20,8 @@ class Task(msgspec.Struct, kw_only=True):
     Shapes: `command` is a line for the shell, or a list: a program and its arguments. `ports` is how many ports it wants; the
     task finds them in PORT0, PORT1 ... `others` are scalar resources of any other name. `template` is a TaskInfo whose further fields (container, health_check, discovery ...)
     are taken as they are.
+    `image` is the name of a container image; with one, an empty `command` is what the image runs by itself, and `volumes` are PATH:TARGET or
+    PATH:TARGET:ro, where PATH is the machine's, or the sandbox's where it is relative.
     Units: `cpus` and `gpus` in cores and devices, `mem` and `disk` in MB.
     """
 
@@ -34,6 +36,8 @@ class Task(msgspec.Struct, kw_only=True):
     env: Mapping[str, str] = {}
     uris: Sequence[str] = ()
     user: str | None = None
+    image: str = ""
+    volumes: Sequence[str] = ()
     labels: Mapping[str, str] = {}
     kill_grace_s: float | None = None
     time_limit_s: float | None = None
@@ -58,6 +62,7 @@ class Task(msgspec.Struct, kw_only=True):
             agent_id=mesos.AgentID(value=agent_id),
             resources=resources,
             command=self._command(resources),
+            container=_container(self.image, self.volumes) if self.image or self.volumes else None,
             labels=_labels(self.labels),
             kill_policy=None
             if self.kill_grace_s is None
@@ -96,6 +101,24 @@ def _environment(env: Mapping[str, str]) -> mesos.Environment | None:
     if not env:
         return None
     return mesos.Environment(variables=[mesos.Environment_Variable(name=name, value=env[name]) for name in env])
+
+
+def _container(image: str, volumes: Sequence[str]) -> mesos.ContainerInfo:
+    docker = mesos.Image(type=mesos.Image_Type.DOCKER, docker=mesos.Image_Docker(name=image)) if image else None
+    return mesos.ContainerInfo(
+        type=mesos.ContainerInfo_Type.MESOS,
+        mesos=None if docker is None else mesos.ContainerInfo_MesosInfo(image=docker),
+        volumes=[_volume(one) for one in volumes],
+    )
+
+
+def _volume(text: str) -> mesos.Volume:
+    path, _, rest = text.partition(":")
+    target, colon, mode = rest.partition(":")
+    if not path or not target or (colon and mode not in {"ro", "rw"}):
+        raise ValueError(f"'{text}' is no volume: write PATH:TARGET or PATH:TARGET:ro")
+    mode_of = mesos.Volume_Mode.RO if mode == "ro" else mesos.Volume_Mode.RW
+    return mesos.Volume(mode=mode_of, container_path=target, host_path=path)
 
 
 def _labels(labels: Mapping[str, str]) -> mesos.Labels | None:

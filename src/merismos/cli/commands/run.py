@@ -23,8 +23,11 @@ _NAME_CHARACTERS_MAX = 40
 def run(arguments: argparse.Namespace) -> int:
     """Run a command; return its exit code."""
     words: list[str] = arguments.command
-    if not words:
+    if not words and not arguments.image:
         raise CommandError("there is nothing to run", "Write: merismos run -- COMMAND ARGUMENT ...", code=USAGE)
+    for volume in arguments.volume:
+        if not re.fullmatch(r"[^:]+:[^:]+(:r[ow])?", volume):
+            raise CommandError(f"--volume {volume!r} is no volume", "Write PATH:TARGET or PATH:TARGET:ro", code=USAGE)
     reporter = JsonReporter() if arguments.output == "json" else Reporter()
     try:
         return asyncio.run(_run(arguments, words, reporter))
@@ -33,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _run(arguments: argparse.Namespace, words: list[str], reporter: Reporter) -> int:
-    name = arguments.name or name_of(words)
+    name = arguments.name or name_of(words or [arguments.image.partition("@")[0].partition(":")[0]])
     rules = [constraints.parse(rule) for rule in arguments.constraint]
     task = Task(
         name=name,
@@ -45,6 +48,8 @@ async def _run(arguments: argparse.Namespace, words: list[str], reporter: Report
         env=environment_of(arguments.env),
         uris=[uri_of(uri) for uri in arguments.uri],
         user=arguments.user,
+        image=arguments.image or "",
+        volumes=arguments.volume,
         time_limit_s=arguments.timeout,
     )
     framework = Framework(
