@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 from merismos.core.agent.effects import LaunchContainer
 from merismos.core.containers.cgroup_plan import Demand, add_demands, demand_of, plan_cgroup
-from merismos.core.containers.image_plan import image_of
 from merismos.core.containers.launch_plan import (
     agent_environment,
     command_line,
@@ -43,9 +42,6 @@ def validate_executor(info: mesos.ExecutorInfo) -> Rejection | None:
         rejection = validate_container(info.container)
         if rejection is not None:
             return rejection
-        if image_of(info.container) is not None or info.container.volumes:
-            text = "custom executors with an image or volumes are not supported yet; give them to tasks without one"
-            return Rejection("container_unsupported", text)
     return validate_command(info.command)
 
 

@@ -38,7 +38,7 @@ def validate_task(settings: AgentSettings, info: mesos.TaskInfo) -> Rejection | 
             "command_missing", "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
         )
     if info.container is not None:
-        rejection = validate_container(info.container) or _fault_of_image(settings, info.container)
+        rejection = _fault_of_container(settings, info.container)
         if rejection is not None:
             return rejection
     in_image = image_of(info.container) is not None
@@ -49,15 +49,11 @@ def validate_task(settings: AgentSettings, info: mesos.TaskInfo) -> Rejection | 
     return None
 
 
-def _fault_of_image(settings: AgentSettings, container: mesos.ContainerInfo) -> Rejection | None:
+def _fault_of_container(settings: AgentSettings, container: mesos.ContainerInfo) -> Rejection | None:
     image = image_of(container)
-    if image is not None:
+    if image is not None and container.type == mesos.ContainerInfo_Type.MESOS:
         return validate_image(settings, container, image)
-    if container.volumes:
-        return Rejection(
-            "container_unsupported", "volumes need an image: give container.mesos.image, or leave the volumes out"
-        )
-    return None
+    return validate_container(container)
 
 
 def commands_of_checks(info: mesos.TaskInfo) -> list[mesos.CommandInfo]:
@@ -98,6 +94,14 @@ def validate_container(container: mesos.ContainerInfo) -> Rejection | None:
         return Rejection(
             "container_unsupported",
             "containers of type DOCKER are not supported yet; use type MESOS, with container.mesos.image for an image",
+        )
+    if image_of(container) is not None:
+        return Rejection(
+            "container_unsupported", "images are for tasks, not for custom executors or nested containers yet"
+        )
+    if container.volumes:
+        return Rejection(
+            "container_unsupported", "volumes need an image: give container.mesos.image, or leave the volumes out"
         )
     return None
 
