@@ -40,14 +40,14 @@ def cgroup_settings(flags: Flags) -> CgroupSettings | None:
         raise FlagError(isolation.message)
     if isolation.launcher == "posix":
         return None
-    hierarchy = _hierarchy(flags)
+    hierarchy, root = _hierarchy(flags), _root(flags)
     version = cgroup_detection.version_of(hierarchy)
-    fault = cgroup_detection.obstacle_of_launcher(hierarchy, version)
+    fault = cgroup_detection.obstacle_of_launcher(hierarchy, version, root)
     if fault is not None:
         raise FlagError(f"--launcher=linux, which {_asker(isolation.names)} needs: {fault}")
     active = []
     for isolator in isolation.cgroups:
-        fault = cgroup_detection.obstacle(hierarchy, version, isolator)
+        fault = cgroup_detection.obstacle(hierarchy, version, isolator, root)
         if fault is None:
             active.append(isolator)
         elif not isolation.everything:
@@ -78,7 +78,7 @@ def open_cgroups(flags: Flags, settings: AgentSettings) -> Cgroups | None:
         log.info("isolation", launcher="posix", active=flags.text("isolation"), missing=_UNLIMITED, how=how)
         return None
     kind = CgroupsV1 if wanted.version == 1 else CgroupsV2
-    cgroups = kind(_hierarchy(flags), flags.text("cgroups_root") or "mesos", wanted.isolators)
+    cgroups = kind(_hierarchy(flags), _root(flags), wanted.isolators)
     try:
         cgroups.prepare()
     except OSError as error:
@@ -105,6 +105,10 @@ def measure_of(cgroups: Cgroups | None) -> Callable[[str], CgroupUsage] | None:
 
 def _hierarchy(flags: Flags) -> Path:
     return Path(flags.text("cgroups_hierarchy") or "/sys/fs/cgroup")
+
+
+def _root(flags: Flags) -> str:
+    return flags.text("cgroups_root") or "mesos"
 
 
 def _asker(names: tuple[str, ...]) -> str:

@@ -29,33 +29,43 @@ def version_of(hierarchy: Path) -> int:
     return 1 if mounted else 0
 
 
-def obstacle(hierarchy: Path, version: int, isolator: str) -> str | None:
-    """Return what keeps an isolator from working here, None where nothing does."""
+def obstacle(hierarchy: Path, version: int, isolator: str, root: str = "") -> str | None:
+    """Return what keeps an isolator from working below `root`, None where nothing does."""
     if version == 0:
         return f"no cgroups are mounted at {hierarchy}; mount them (systemd does), or give --cgroups_hierarchy"
     if version == UNIFIED:
-        return _obstacle_v2(hierarchy, isolator)
+        return _obstacle_v2(hierarchy, isolator, root)
     for name in V1_NAMES[isolator]:
         folder = hierarchy / name
         if not (folder / "cgroup.procs").is_file():
             mount = f"mount -t cgroup -o {name} cgroup {folder}"
             return f"the controller {name} is not mounted at {folder}; mount it: mkdir {folder}; {mount}"
-        if not os.access(folder, os.W_OK):
+        if not _is_writable(folder, root):
             return f"{folder} can't be written: run the agent as root"
-    return obstacle_of_launcher(hierarchy, version)
+    return obstacle_of_launcher(hierarchy, version, root)
 
 
-def obstacle_of_launcher(hierarchy: Path, version: int) -> str | None:
-    """Return what keeps the linux launcher from working here, None where nothing does."""
+def obstacle_of_launcher(hierarchy: Path, version: int, root: str = "") -> str | None:
+    """Return what keeps the linux launcher from working below `root`, None where nothing does."""
     folder = hierarchy / "freezer" if version == 1 else hierarchy
     if version == 0 or not (folder / "cgroup.procs").is_file():
         return f"no cgroups are mounted at {folder}; mount them (systemd does), or give --cgroups_hierarchy"
-    if not os.access(folder, os.W_OK):
-        return f"{folder} can't be written: run the agent as root, or give a delegated --cgroups_hierarchy"
+    if not _is_writable(folder, root):
+        return (
+            f"{folder} can't be written: run the agent as root, or give a --cgroups_root that was delegated to its user"
+        )
     return None
 
 
-def _obstacle_v2(hierarchy: Path, isolator: str) -> str | None:
+def _is_writable(folder: Path, root: str) -> bool:
+    """Say whether what of `root` isn't there yet can be made."""
+    deepest = folder / root.strip("/")
+    while not deepest.is_dir() and deepest != folder:
+        deepest = deepest.parent
+    return os.access(deepest, os.W_OK)
+
+
+def _obstacle_v2(hierarchy: Path, isolator: str, root: str) -> str | None:
     name = V2_NAMES.get(isolator)
     if name is None:
         return f"{isolator} is not supported with cgroups of version 2 yet; leave it out"
@@ -64,4 +74,4 @@ def _obstacle_v2(hierarchy: Path, isolator: str) -> str | None:
             f"the controller {name} is not in {hierarchy}/cgroup.controllers; the kernel lacks it, a mount of version 1 has it, "
             "or whoever delegated this cgroup keeps it (systemd: Delegate=yes)"
         )
-    return obstacle_of_launcher(hierarchy, 2)
+    return obstacle_of_launcher(hierarchy, UNIFIED, root)
