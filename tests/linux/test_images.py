@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from linux.cgroup_agent import left_of, new_root
+from linux.cgroup_agent import why_not as cgroups_missing
 from linux.image_agent import ImageAgent, eventually, image_agent, of_docker, why_not
 from linux.loops import in_a_loop
 from merismos.adapters.linux.mounts import mount_memory
@@ -320,3 +322,30 @@ async def test_command_checks_run_in_the_container(tmp_path: Path) -> None:
         await agent.master.until(checked)
         agent.master.send(kill_of("t", grace_s=600.0))
         assert (await agent.end_of("t"))["state"] == "TASK_KILLED"
+
+
+@in_a_loop
+async def test_limits_of_cgroups_hold_for_a_container_of_an_image_too(tmp_path: Path) -> None:
+    reason = cgroups_missing("cpu", "mem", "pids")
+    if reason:
+        pytest.skip(reason)
+    root = new_root()
+    flags = (
+        "--isolation=cgroups/cpu,cgroups/mem,cgroups/pids,filesystem/linux,docker/runtime",
+        f"--cgroups_root={root}",
+    )
+    async with image_agent(tmp_path, *flags) as agent:
+        agent.run(
+            "hungry",
+            "head -c 300000000 /dev/zero > /dev/shm/x; tail /dev/zero; sleep 600",
+            container={"linux_info": {"shm_size": 500}},
+        )
+        agent.run("modest", "cat /proc/self/cgroup; exit 3")
+        hungry = await agent.end_of("hungry")
+        assert hungry["state"] == "TASK_FAILED"
+        assert hungry["reason"] == "REASON_CONTAINER_LIMITATION_MEMORY", hungry
+        assert hungry["message"].startswith("Memory limit exceeded: Requested: 64MB")
+        assert (await agent.end_of("modest"))["message"] == "Command exited with status 3"
+        assert f"/{root}/" in agent.output("modest")
+        await eventually(lambda: agent.remains() == [], agent.remains)
+    assert left_of(root) == []
