@@ -110,8 +110,9 @@ class NativeContainerizer:
         if self._supervisor is None:
             self._waiting.append(functools.partial(self.launch, effect))
             return
-        if effect.root is not None or effect.inside:
-            self._launch_rooted(effect)
+        if effect.root is not None:
+            assert self._rooted is not None, "a task with an image is refused where there are none"
+            self._rooted.launch(effect)
             return
         arguments, argv0 = effect.arguments, effect.argv0
         try:
@@ -124,17 +125,6 @@ class NativeContainerizer:
             self._supervisor.spawn(effect.container_id, effect.directory, arguments, argv0, effect.environment)
         except (LookupError, ValueError, OSError) as error:
             self.on_failed(effect.container_id, errno.EINVAL, str(error), effect.directory)
-
-    def _launch_rooted(self, effect: effects.LaunchContainer) -> None:
-        if self._rooted is None:
-            self._fail_rooted(effect, "container images are off on this agent: start it with --image_providers=docker")
-        elif effect.root is not None:
-            self._rooted.launch(effect)
-        else:
-            try:
-                self._rooted.enter(effect)
-            except LookupError as error:
-                self._fail_rooted(effect, str(error))
 
     def _spawn_rooted(self, effect: effects.LaunchContainer, arguments: list[str]) -> None:
         if self._supervisor is None:

@@ -24,6 +24,7 @@ from merismos.containers.images.rootfs import Provision, find_image_user
 from merismos.containers.images.store import ImageStore
 from merismos.containers.sandbox import find_user
 from merismos.containers.supervisor import MARKER
+from merismos.containers.supervisor_socket import PATH
 from merismos.core.agent import effects
 from merismos.core.containers.image_plan import Mount, RootPlan
 from merismos.core.containers.oci_spec import BoundMount, ContainerUser, Surroundings, build_spec
@@ -72,14 +73,19 @@ class OciRuntime:
         keep = ["--keep"] if effect.cgroup is not None else []
         return [*self._runtime(), "run", *keep, "--bundle", str(bundle), effect.container_id]
 
-    def enter(self, effect: effects.LaunchContainer) -> list[str]:
-        """Return the command that runs a process in a container that is there."""
+    def enter(self, effect: effects.LaunchContainer) -> None:
+        """Make the launch of a process in a container one of the command that gets it there.
+
+        Errors: LookupError where its user is none of the agent's.
+        """
         user = []
         if effect.user is not None:
             entry = find_user(effect.user)
             user = ["--user", f"{entry.pw_uid}:{entry.pw_gid}"]
         extra = [word for variable in effect.environment for word in ("--env", variable)]
-        return [*self._runtime(), "exec", *user, *extra, effect.inside, *effect.arguments]
+        terminal = ["--tty"] if effect.streams is not None and effect.streams.tty is not None else []
+        effect.arguments = [*self._runtime(), "exec", *terminal, *user, *extra, effect.inside, *effect.arguments]
+        effect.argv0, effect.environment, effect.user, effect.inside = self._program, [f"PATH={PATH}"], None, ""
 
     def clean(self, container_id: str) -> None:
         """Remove what is left of a container that is over, beside the loop."""

@@ -40,13 +40,6 @@ class RootedContainers:
         """Make a container, then have it started."""
         self._making[effect.container_id] = asyncio.get_running_loop().create_task(self._make(effect))
 
-    def enter(self, effect: effects.LaunchContainer) -> None:
-        """Have a process started in a container.
-
-        Errors: LookupError where its user is none of the agent's.
-        """
-        self._spawn(effect, self._runtime.enter(effect))
-
     def cancel(self, container_id: str) -> bool:
         """Let a container that is being made never start; False where it isn't being made."""
         if container_id in self._making:

@@ -82,6 +82,7 @@ class AgentProcess:
         meta = Path(settings.work_dir, "meta")
         runtime_dir = Path(flags.text("runtime_dir") or meta)
         self.images = images_of(flags, settings.work_dir, self.post)
+        self.oci = runtime_of(flags, self.images, runtime_dir)
         self.containers = NativeContainerizer(
             self.post,
             self.sandboxes,
@@ -90,7 +91,7 @@ class AgentProcess:
             timeout_s=flags.seconds("recovery_timeout"),
             cgroups=cgroups,
             destroy_timeout_s=flags.seconds("cgroups_destroy_timeout"),
-            oci=runtime_of(flags, self.images, runtime_dir),
+            oci=self.oci,
         )
         self.checkpoints: CheckpointStore = CheckpointLog(meta, turn, self._on_written, self._on_stalled)
         self.keeps_tasks = True
@@ -243,12 +244,24 @@ class AgentProcess:
             token = self.tokens.sign(Claims(framework_id, executor_id, effect.container_id))
             effect.environment.append(f"{VARIABLE}={token}")
         refusal = None if self.log_rotator is None else self.log_rotator.refusal(effect.environment)
+        if refusal is None and effect.inside:
+            refusal = self._enter(effect)
         if refusal is None and effect.streams is not None:
             refusal = self._open_session(effect)
         if refusal is None:
             self.containers.launch(effect)
         else:
             self.post(events.ContainerLaunchFailed(effect.container_id, refusal))
+
+    def _enter(self, effect: effects.LaunchContainer) -> str | None:
+        """Let a process begin in a container with a root of its own; return why not."""
+        if self.oci is None:
+            return "container images are off on this agent: start it with --image_providers=docker"
+        try:
+            self.oci.enter(effect)
+        except LookupError as error:
+            return str(error)
+        return None
 
     def _open_session(self, effect: effects.LaunchContainer) -> str | None:
         """Let a session's input and output go to who is attached; return why not."""

@@ -12,6 +12,7 @@ from merismos.core.agent.nested_state import NestedPhase
 from merismos.core.agent.state import Phase
 from merismos.core.containers.cgroup_plan import CgroupPlan
 from merismos.core.containers.executor_plan import environment_of_executor
+from merismos.core.containers.image_plan import image_of
 from merismos.core.containers.launch_plan import PATH, command_line, effective_user, plan_environment
 
 if TYPE_CHECKING:
@@ -21,12 +22,13 @@ if TYPE_CHECKING:
 
 
 class Surroundings(NamedTuple):
-    """What a nested container has from its parent."""
+    """What a nested container has from its parent; `inside` is the container with a root of its own that both are in."""
 
     directory: str
     environment: list[str]
     user: str | None
     cgroup: CgroupPlan | None
+    inside: str = ""
 
 
 def sandbox_of_standalone(work_dir: str, container_id: str) -> str:
@@ -44,6 +46,8 @@ def surroundings_of(agent: Agent, parent: str) -> Surroundings | None:
     if task is not None and task.phase is Phase.RUNNING:
         framework, command = agent.frameworks[task.framework_id], task.info.command
         assert command is not None
+        if image_of(task.info.container) is not None:
+            return Surroundings(task.directory, [], None, cgroup, parent)
         environment = plan_environment(settings, agent_id, framework, task, command)
         return Surroundings(task.directory, environment, effective_user(settings, framework, command), cgroup)
     if executor is not None and (executor.pid or executor.is_builtin):
@@ -64,14 +68,23 @@ def plan_nested(around: Surroundings, one: Nested, tty: tuple[int, int] | None) 
     own = _with(around, one)
     streams = Streams(tty) if one.is_session else None
     return LaunchContainer(
-        one.container_id, own.directory, arguments, argv0, own.environment, own.user, cgroup=own.cgroup, streams=streams
+        container_id=one.container_id,
+        directory=own.directory,
+        arguments=arguments,
+        argv0=argv0,
+        environment=own.environment,
+        user=own.user,
+        cgroup=own.cgroup,
+        streams=streams,
+        inside=own.inside,
     )
 
 
 def _with(around: Surroundings, one: Nested) -> Surroundings:
-    environment = [*around.environment, f"MESOS_SANDBOX={one.directory}"]
-    environment += _variables(one.command)
-    return Surroundings(one.directory, environment, one.command.user or around.user, around.cgroup)
+    environment = [*around.environment, *_variables(one.command)]
+    if not around.inside:  # its sandbox is out of sight there
+        environment.insert(len(around.environment), f"MESOS_SANDBOX={one.directory}")
+    return Surroundings(one.directory, environment, one.command.user or around.user, around.cgroup, around.inside)
 
 
 def _variables(command: mesos.CommandInfo) -> list[str]:
