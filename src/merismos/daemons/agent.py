@@ -16,6 +16,7 @@ from pathlib import Path
 import structlog
 
 import merismos
+from merismos.adapters.agent_http import domain_socket
 from merismos.adapters.agent_http.containers import ContainersEndpoint
 from merismos.adapters.agent_http.executor import ExecutorEndpoint
 from merismos.adapters.agent_http.executor_tokens import VARIABLE, Claims, ExecutorTokens
@@ -169,7 +170,8 @@ class AgentProcess:
                 await self.images.open()
             await self._recover()
             if not self.ended.done():
-                await self.http.start(listener)
+                path = self.settings.domain_socket
+                await self.http.start(listener, domain_socket.listen(Path(path)) if path else None)
                 for number, keep_tasks in STOPS.items():
                     stop = events.StopRequested(signal.Signals(number).name, keep_tasks)
                     loop.add_signal_handler(number, self.post, stop)

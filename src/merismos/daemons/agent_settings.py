@@ -10,6 +10,7 @@ from pathlib import Path
 
 import msgspec
 
+from merismos.adapters.agent_http.domain_socket import NAME
 from merismos.adapters.linux import detection
 from merismos.core.agent.state import CAPABILITIES, AgentSettings
 from merismos.core.containers.image_plan import DEFAULT_CAPABILITIES
@@ -45,6 +46,7 @@ EFFECTIVE = frozenset(
         "bounding_capabilities",
         "default_role",
         "docker_config",
+        "domain_socket_location",
         "docker_registry",
         "docker_store_dir",
         "effective_capabilities",
@@ -63,6 +65,7 @@ EFFECTIVE = frozenset(
         "hadoop_home",
         "hostname",
         "hostname_lookup",
+        "http_executor_domain_sockets",
         "image_gc_config",
         "image_providers",
         "image_provisioner_backend",
@@ -148,6 +151,7 @@ def build_settings(flags: Flags, hostname: str, ip: str, port: int) -> AgentSett
         version=WIRE_VERSION,
         work_dir=work_dir,
         environment=executor_environment(flags),
+        domain_socket=domain_socket_of(flags, work_dir),
         switch_user=flags.on("switch_user") and os.geteuid() == 0,
         registration_backoff_s=flags.seconds("registration_backoff_factor"),
         kill_grace_s=flags.seconds("executor_shutdown_grace_period"),
@@ -170,6 +174,13 @@ def build_settings(flags: Flags, hostname: str, ip: str, port: int) -> AgentSett
         cgroups=cgroups,
         capabilities=[*CAPABILITIES, *([] if cgroups is None else ["TASK_RESOURCE_LIMITS"])],
     )
+
+
+def domain_socket_of(flags: Flags, work_dir: str) -> str:
+    """Return where executors are served on a Unix socket, empty for nowhere."""
+    if not flags.on("http_executor_domain_sockets"):
+        return ""
+    return str(Path(flags.text("domain_socket_location") or f"{work_dir}/{NAME}").absolute())
 
 
 def chosen(flags: Flags, name: str, known: tuple[str, ...]) -> str:

@@ -54,12 +54,16 @@ class Stream:
 class Connection:
     """A connection to one address, opened when it is first used.
 
+    Shapes: with `socket` the connection goes to that Unix socket, and the address only names who is there.
     Units: `timeout_s` bounds the opening, and a whole answer of `ask`; `connect_s` the opening more narrowly, where given.
     Errors: OSError (TimeoutError among them) and BrokenAnswerError, from every method.
     """
 
-    def __init__(self, address: Address, *, timeout_s: float = 30.0, connect_s: float | None = None) -> None:
+    def __init__(
+        self, address: Address, *, timeout_s: float = 30.0, connect_s: float | None = None, socket: str = ""
+    ) -> None:
         self.address = address
+        self._socket = socket
         self._timeout_s = timeout_s
         self._connect_s = connect_s
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
@@ -111,7 +115,10 @@ class Connection:
     async def _connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         if self._streams is None:
             async with asyncio.timeout(self._connect_s):
-                self._streams = await asyncio.open_connection(self.address.host, self.address.port)
+                if self._socket:
+                    self._streams = await asyncio.open_unix_connection(self._socket)
+                else:
+                    self._streams = await asyncio.open_connection(self.address.host, self.address.port)
             if self._abandoned:
                 self._drop()
                 raise ConnectionAbortedError(f"the connection to {self.address} was given up while it opened")

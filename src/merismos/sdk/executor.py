@@ -57,7 +57,8 @@ class Executor(abc.ABC):
         token = environment.get("MESOS_EXECUTOR_AUTHENTICATION_TOKEN")
         if token:
             self._headers["Authorization"] = f"Bearer {token}"
-        self._calls = Connection(self.agent)
+        self._socket = environment.get("MESOS_DOMAIN_SOCKET", "")
+        self._calls = Connection(self.agent, socket=self._socket)
         self._tasks: dict[str, mesos.TaskInfo] = {}
         self._updates: dict[bytes, mesos.TaskStatus] = {}
         self._running: list[asyncio.Task[None]] = []
@@ -129,7 +130,7 @@ class Executor(abc.ABC):
         """Subscribe and take events to the end of the stream."""
         updates = [api.Call_Update(status=status) for status in self._updates.values()]
         subscribe = api.Call_Subscribe(unacknowledged_tasks=list(self._tasks.values()), unacknowledged_updates=updates)
-        connection = Connection(self.agent)
+        connection = Connection(self.agent, socket=self._socket)
         try:
             body = self._encode(api.Call_Type.SUBSCRIBE, subscribe=subscribe)
             stream = await connection.open_stream(_TARGET, body=body, headers=self._headers)

@@ -175,7 +175,7 @@ docker_stop_timeout | time | 0ns | Time for a docker container to stop by itself
 docker_store_dir | path | /tmp/mesos/store/docker | Directory to keep docker images in.
 docker_volume_checkpoint_dir | path | /var/run/mesos/isolators/docker/volume | Directory for the records of docker volumes.
 docker_volume_chown | on | false | Give docker volumes to the container's user.
-domain_socket_location | path | - | Socket to serve executors on.
+domain_socket_location | path | - | That socket; executors.sock in the work directory where it isn't given.
 effective_capabilities | text | - | Linux capabilities that a container has, as JSON.
 egress_flow_classifier_parent | text | - | Parent of the classes of outgoing traffic.
 egress_rate_limit_per_container | bytes | - | Outgoing traffic of a container, per second.
@@ -200,7 +200,7 @@ hadoop_home | path | - | Where Hadoop is, for fetching from HDFS.
 host_path_volume_force_creation | text | - | Directories below which missing volumes are made, separated by colons.
 http_command_executor | on | false | Have the command executor speak HTTP.
 http_credentials | path | - | File with principals and secrets for the HTTP endpoints.
-http_executor_domain_sockets | on | false | Serve executors on a socket in their sandbox.
+http_executor_domain_sockets | on | false | Serve executors on a Unix socket, too, which stays the same whatever the port is.
 http_heartbeat_interval | time | 30secs | Time between heartbeats on event streams.
 image_gc_config | text | - | When to remove images, as JSON.
 image_providers | text | - | Kinds of images, separated by commas.

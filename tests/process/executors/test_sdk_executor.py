@@ -7,12 +7,16 @@ import base64
 import sys
 from pathlib import Path
 
+import aiohttp
 import pytest
 
+from merismos.adapters.agent_http import domain_socket
 from merismos.protocol import link
 from merismos.protocol.v1 import mesos
 from merismos.sdk.executor import Executor, ExecutorError
+from process.agent_process import AgentUnderTest
 from process.executors.test_custom_executors import job, run
+from process.link_master import link_master
 from process.test_agent import running
 
 pytestmark = pytest.mark.process
@@ -38,6 +42,48 @@ def test_the_example_counts_is_stopped_shouts_and_leaves(tmp_path: Path) -> None
             assert agent.master.of(link.ExitedExecutor) == [link.ExitedExecutor("F", "e", 0)]
 
     asyncio.run(scenario())
+
+
+def test_an_executor_on_a_unix_socket_follows_its_agent_to_another_port(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with link_master() as master:
+            agent = AgentUnderTest(master, tmp_path / "w", ("--http_executor_domain_sockets",))
+            await agent.start()
+            try:
+                data = base64.b64encode(b"1000").decode()
+                run(agent, {**job("slow", f"exec {sys.executable} {EXAMPLE}"), "data": data}, starts=["e"])
+                pid = await agent.pid_of("slow")
+                await agent.kill()
+                await agent.start("--executor_reregistration_timeout=15secs")
+                ports = [
+                    one.pid.rpartition(":")[2]
+                    for one in (*master.of(link.RegisterAgent), *master.of(link.ReregisterAgent))
+                ]
+                assert ports[0] != ports[-1], "the system gives another port"
+                assert await agent.pid_of("slow") == pid
+                master.send(link.KillTask("F", "slow", 1.5))
+                assert (await master.end_of("slow"))["message"] == "stopped, grace 1.5"
+                async with (
+                    aiohttp.ClientSession(
+                        connector=aiohttp.UnixConnector(str(tmp_path / "w/executors.sock"))
+                    ) as session,
+                    session.get("http://agent/state") as answer,
+                ):
+                    assert answer.status == 404, "nothing but the executor API"
+            finally:
+                await agent.end()
+
+    asyncio.run(scenario())
+
+
+def test_a_socket_of_executors_takes_no_file_s_place_and_no_long_path(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    with pytest.raises(OSError, match="is no socket; choose another --domain_socket_location"):
+        domain_socket.listen(taken)
+    assert taken.read_text() == "mine"
+    with pytest.raises(OSError, match="too long for a socket"):
+        domain_socket.listen(tmp_path / ("x" * 110))
 
 
 class Idle(Executor):

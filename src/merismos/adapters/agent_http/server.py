@@ -18,6 +18,7 @@ from typing import Protocol
 import msgspec
 from aiohttp import hdrs, web
 
+from merismos.adapters.agent_http import domain_socket
 from merismos.adapters.agent_http.containers import ContainersEndpoint
 from merismos.adapters.agent_http.executor import PATH as EXECUTOR_PATH
 from merismos.adapters.agent_http.executor import ExecutorEndpoint
@@ -94,7 +95,7 @@ class AgentHttp:
         self._operator = OperatorReads(agent, self._files, flags, machine_metrics, measure)
         self._limits = limits or Limits(first_s=HEAD_S_MAX)
         self._runner: web.AppRunner | None = None
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._silent: set[FirstHead] = set()
         self._json_reads: dict[str, Callable[[web.Request], object]] = {
             "/state": lambda _: v0.state(agent, flags),
@@ -109,8 +110,8 @@ class AgentHttp:
             "/files/debug": lambda _: self._files.attached(),
         }
 
-    async def start(self, listener: socket.socket) -> None:
-        """Begin to serve on a socket that listens."""
+    async def start(self, listener: socket.socket, executors: socket.socket | None = None) -> None:
+        """Begin to serve on a socket that listens, and executors on a Unix socket of theirs."""
         app = web.Application(client_max_size=self._limits.body_bytes)
         app[LIMITS] = self._limits
         app.router.add_route("*", "/{path:.*}", self._dispatch)
@@ -126,7 +127,10 @@ class AgentHttp:
             max_field_size=HEAD_BYTES_MAX,
         )
         await self._runner.setup()
-        self._server = await asyncio.get_running_loop().create_server(self._connection, sock=listener)
+        loop = asyncio.get_running_loop()
+        self._servers = [await loop.create_server(self._connection, sock=listener)]
+        if executors is not None:
+            self._servers.append(await loop.create_unix_server(self._connection, sock=executors))
 
     def _connection(self) -> FirstHead:
         assert self._runner is not None
@@ -136,8 +140,8 @@ class AgentHttp:
     async def close(self) -> None:
         """Stop serving."""
         self._executors.close()
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         for connection in list(self._silent):
             connection.close()
         if self._runner is not None:
@@ -155,6 +159,8 @@ class AgentHttp:
         path = request.path.rstrip("/").removeprefix(PREFIX)
         if path == EXECUTOR_PATH:
             return await self._executors.serve(request)
+        if domain_socket.came_over_it(request):
+            return _text(404, "404 Not Found.")
         if path == API or path.startswith(API + "/"):
             return await self._call(request)
         if path == "/health":

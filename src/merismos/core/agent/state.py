@@ -40,7 +40,7 @@ class AgentSettings(msgspec.Struct, kw_only=True):
     """What the flags said, and what the machine is.
 
     Shapes: `info` is AgentInfo without id; `pid` is `slave(1)@ip:port`; `environment` are NAME=value for every task; `strict`,
-    `cleanup` and `additive` are --strict, --recover=cleanup and --reconfiguration_policy=additive; without `cgroups` nothing is limited;
+    `cleanup` and `additive` are --strict, --recover=cleanup and --reconfiguration_policy=additive; without `cgroups` nothing is limited; `domain_socket` is where executors are served beside the port, empty for nowhere;
     `images`: containers may be made of images, and have these capabilities.
     """
 
@@ -53,6 +53,7 @@ class AgentSettings(msgspec.Struct, kw_only=True):
     capabilities: list[str] = msgspec.field(default_factory=lambda: list(CAPABILITIES))
     environment: list[str] = []
     switch_user: bool = False
+    domain_socket: str = ""
     registration_backoff_s: float = 1.0
     kill_grace_s: float = 5.0
     kill_grace_text: str = "5secs"

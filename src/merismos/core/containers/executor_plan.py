@@ -78,6 +78,8 @@ def environment_of_executor(
     environment = agent_environment(
         settings, agent_id, framework, executor_id=executor.executor_id, directory=executor.directory
     )
+    if settings.domain_socket:
+        environment.append(f"MESOS_DOMAIN_SOCKET={settings.domain_socket}")
     command = executor.info.command
     if command is not None and command.environment is not None:
         environment += [f"{one.name}={one.value or ''}" for one in command.environment.variables]
