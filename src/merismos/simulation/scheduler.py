@@ -15,7 +15,7 @@ import msgspec
 from merismos.model.task_states import TERMINAL
 from merismos.simulation.network import Pipe
 from merismos.simulation.streams import OfferView, Stream
-from merismos.simulation.tasks import EXECUTORS, Json, launch_of, value
+from merismos.simulation.tasks import Json, launch_of, value
 
 if TYPE_CHECKING:
     from merismos.protocol.v1 import mesos
@@ -34,11 +34,12 @@ _encode = msgspec.json.encode
 class TaskView:
     """A task as its framework knows it; `interrupted`: an update of it may have been missed."""
 
-    __slots__ = ("agent_id", "id", "interrupted", "state", "unacknowledged")
+    __slots__ = ("agent_id", "executor_id", "id", "interrupted", "state", "unacknowledged")
 
     def __init__(self, task_id: str, agent_id: str) -> None:
         self.id = task_id
         self.agent_id = agent_id
+        self.executor_id = ""  # of a custom one
         self.state = "TASK_STAGING"
         self.interrupted = False
         self.unacknowledged: list[mesos.TaskStatus] = []
@@ -362,8 +363,11 @@ class Scheduler:
     def _tell(self) -> None:
         """Send bytes to an executor, or end it."""
         dice = self.world.dice
-        agent_id = dice.pick([task.agent_id for task in self.tasks.values()][-12:] or ["nowhere"])
-        ids: Json = {"agent_id": value(agent_id), "executor_id": value(dice.pick(EXECUTORS))}
+        known = [task for task in self.tasks.values() if task.executor_id and task.state not in OVER]
+        if not known:
+            return
+        task = dice.pick(known)
+        ids: Json = {"agent_id": value(task.agent_id), "executor_id": value(task.executor_id)}
         if dice.chance(80):
             self.call("MESSAGE", message={**ids, "data": ""})
         else:

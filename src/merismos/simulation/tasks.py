@@ -67,6 +67,7 @@ def _task(framework: Scheduler, agent_id: str, left: dict[str, int], ports: list
         task["kill_policy"] = {"grace_period": {"nanoseconds": dice.below(10_000_000_000)}}
     if dice.chance(12):
         _give_to_executor(task, left, dice)
+        framework.tasks[task_id].executor_id = task["executor"]["executor_id"]["value"]
     if dice.chance(10):
         _spoil(task, dice)
     return task
