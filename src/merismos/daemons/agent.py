@@ -40,7 +40,7 @@ from merismos.core.kernel import Effect, Event, Machine
 from merismos.core.recording import made_agent
 from merismos.daemons import process
 from merismos.daemons.agent_images import images_of, runtime_of
-from merismos.daemons.agent_isolation import measure_of, open_cgroups
+from merismos.daemons.agent_isolation import measure_of, open_cgroups, watches_of
 from merismos.daemons.agent_link import AgentLinks
 from merismos.daemons.agent_settings import EFFECTIVE, build_settings, parse_work_dir
 from merismos.daemons.coordination import check_detection, detector_of
@@ -99,6 +99,7 @@ class AgentProcess:
         self.fetcher = build_fetcher(flags, settings.work_dir, self.post)
         log_settings = log_settings_of(flags)
         self.log_rotator = None if log_settings is None else LogRotator(self.machine.state, log_settings)
+        self.watches = watches_of(flags, self.machine.state, self.post)
         self.prober = Prober(self.post)
         self.tokens = find_tokens(flags)
         self.executors = ExecutorEndpoint(self.post, self.tokens)
@@ -177,6 +178,7 @@ class AgentProcess:
                     loop.add_signal_handler(number, self.post, stop)
                 self.detector.start(self.links.on_leader)
                 watches = [loop.create_task(self._follow_clock()), loop.create_task(self._watch_disk())]
+                watches += [loop.create_task(watch.run()) for watch in self.watches]
                 if self.log_rotator is not None:
                     watches.append(loop.create_task(self.log_rotator.run()))
             return await self.ended

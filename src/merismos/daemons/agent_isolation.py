@@ -18,9 +18,14 @@ from merismos.adapters.linux import cgroup_detection, detection
 from merismos.adapters.linux.cgroups import Cgroups, CgroupUsage
 from merismos.adapters.linux.cgroups_v1 import CgroupsV1
 from merismos.adapters.linux.cgroups_v2 import CgroupsV2
-from merismos.core.agent.state import AgentSettings
+from merismos.containers.disk_quota import DiskQuota
+from merismos.containers.port_watch import PortWatch
+from merismos.core.agent.state import Agent, AgentSettings
+from merismos.core.agent.views.records import resources_of
 from merismos.core.containers.cgroup_plan import DEVICES, CgroupSettings, Throttle
-from merismos.core.containers.isolation import parse_isolation
+from merismos.core.containers.isolation import DISK, PORTS, Isolation, parse_isolation
+from merismos.core.kernel import Event
+from merismos.model.ranges import Ranges, parse_ranges
 from merismos.model.rejection import Rejection
 from merismos.protocol import json
 from merismos.protocol.errors import DecodeError
@@ -35,9 +40,7 @@ _UNLIMITED = "tasks share CPU and memory without limits"
 
 def cgroup_settings(flags: Flags) -> CgroupSettings | None:
     """Return what the agent's cgroups shall do, None where it makes none."""
-    isolation = parse_isolation(flags.text("isolation") or "", flags.text("launcher") or "posix")
-    if isinstance(isolation, Rejection):
-        raise FlagError(isolation.message)
+    isolation = _isolation(flags)
     if isolation.launcher == "posix":
         return None
     hierarchy, root = _hierarchy(flags), _root(flags)
@@ -64,6 +67,13 @@ def cgroup_settings(flags: Flags) -> CgroupSettings | None:
         devices=(*DEVICES, *_devices(flags)),
         mem_total_mb=detection.memory_bytes() // _MB,
     )
+
+
+def _isolation(flags: Flags) -> Isolation:
+    isolation = parse_isolation(flags.text("isolation") or "", flags.text("launcher") or "posix")
+    if isinstance(isolation, Rejection):
+        raise FlagError(isolation.message)
+    return isolation
 
 
 def open_cgroups(flags: Flags, settings: AgentSettings) -> Cgroups | None:
@@ -96,6 +106,32 @@ def _remedy(error: OSError) -> str:
     if error.errno == errno.EBUSY:
         return "a cgroup that holds processes can't have controllers below it; choose another --cgroups_root"
     return "run the agent as root, or give a --cgroups_root below which it may make cgroups"
+
+
+def watches_of(flags: Flags, agent: Agent, post: Callable[[Event], None]) -> list[DiskQuota | PortWatch]:
+    """Return what looks at containers again and again, as `--isolation` and the flags to enforce say."""
+    names = _isolation(flags).names
+    watches: list[DiskQuota | PortWatch] = []
+    if flags.on("enforce_container_disk_quota") and any(one in names for one in DISK):
+        watches.append(DiskQuota(agent, post, flags.seconds("container_disk_watch_interval")))
+    if flags.on("enforce_container_ports") and PORTS in names:
+        watches.append(
+            PortWatch(agent, post, flags.seconds("container_ports_watch_interval"), _watched_ports(flags, agent))
+        )
+    return watches
+
+
+def _watched_ports(flags: Flags, agent: Agent) -> Ranges | None:
+    """Return the ports that are looked at, None for all."""
+    given = flags.text("container_ports_isolated_range")
+    if given:
+        try:
+            return parse_ranges(given)
+        except ValueError as error:
+            raise FlagError(f"--container_ports_isolated_range: {error}") from error
+    if flags.on("check_agent_port_range_only"):
+        return resources_of(agent.settings.info.resources).ports
+    return None
 
 
 def measure_of(cgroups: Cgroups | None) -> Callable[[str], CgroupUsage] | None:

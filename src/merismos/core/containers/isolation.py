@@ -17,12 +17,15 @@ LAUNCHERS = ("posix", "linux")
 ALL = "cgroups/all"
 _SHORT = {"process": ("posix/cpu", "posix/mem"), "cgroups": ("cgroups/cpu", "cgroups/mem")}
 _POSIX = ("filesystem/posix", "posix/cpu", "posix/mem")
+DISK = ("disk/du", "posix/disk")
+PORTS = "network/ports"
+_WATCHES = (*DISK, PORTS)
 _OF_IMAGES = ("docker/runtime", "filesystem/linux", "volume/host_path", "volume/sandbox_path", "volume/secret")
 _NOT_YET = (
-    "appc/runtime", "cgroups/hugetlb", "cgroups/net_cls", "cgroups/net_prio", "cgroups/perf_event", "disk/du", "disk/xfs",
+    "appc/runtime", "cgroups/hugetlb", "cgroups/net_cls", "cgroups/net_prio", "cgroups/perf_event", "disk/xfs",
     "docker/volume", "environment_secret", "filesystem/shared", "gpu/nvidia",
     "linux/capabilities", "linux/devices", "linux/nnp", "linux/seccomp", "namespaces/ipc", "namespaces/pid", "network/cni",
-    "network/port_mapping", "network/ports", "posix/disk", "posix/rlimits", "volume/csi", "volume/image",
+    "network/port_mapping", "posix/rlimits", "volume/csi", "volume/image",
 
 )  # fmt: skip
 
@@ -60,8 +63,8 @@ def _fault_of(name: str, names: dict[str, None]) -> str | None:
     kind, _, subject = name.partition("/")
     if name in _NOT_YET:
         return f"'{name}' is not supported yet; leave it out"
-    if name not in (*_POSIX, *_OF_IMAGES) and name != ALL and not (kind == "cgroups" and subject in CGROUPS):
-        known = ", ".join((*_POSIX, *_OF_IMAGES, *(f"cgroups/{one}" for one in CGROUPS), ALL))
+    if name not in (*_POSIX, *_WATCHES, *_OF_IMAGES) and name != ALL and not (kind == "cgroups" and subject in CGROUPS):
+        known = ", ".join((*_POSIX, *_WATCHES, *_OF_IMAGES, *(f"cgroups/{one}" for one in CGROUPS), ALL))
         return f"'{name}' is not known; known are {known}"
     if kind == "cgroups" and name != ALL and ALL in names:
         return f"'{name}' and '{ALL}' exclude each other; the latter holds the former"
