@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import allocator, election, failover, real, recovery, registry, simulation, start, wire
+from benchmarks import allocator, election, failover, images, real, recovery, registry, simulation, start, wire
 from benchmarks.limits import raise_file_limit
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -85,12 +85,27 @@ def cycles() -> list[Row]:
     ]
 
 
+def containers_of_images() -> list[Row]:
+    """Containers of a cached image beside the runtime alone; nothing where this machine runs none."""
+    reason = images.why_not()
+    if reason:
+        sys.stderr.write(f"left out: {reason}\n")
+        return []
+    alone_ms, alone_s = images.runtime_alone(100)
+    tasks_s, idle_ms, note = images.through_the_stack(500, 60)
+    beside = f"runtime alone, two at a time: {alone_s:.0f}/s; {note}"
+    return [
+        Row("containers of a cached image (`true`), saturated", tasks_s, "tasks/s", "50", None, beside),
+        Row("the same, ACCEPT to TASK_FINISHED, idle, p50", idle_ms, "ms", "60", alone_ms, "floor: `runc run` alone"),
+    ]
+
+
 def processes() -> list[Row]:
     """Real processes through master, agent and supervisor."""
     seen = real.tasks_per_second(3000)
     with real.cgroups_flags() as flags:
         limited = real.tasks_per_second(3000, *flags)
-        starts_ms = real.accept_to_running_ms(300, *flags)
+        starts_ms = real.accept_to_ms(300, "TASK_RUNNING", *flags)
     return [
         Row(
             "real processes in cgroups (cpu, mem), saturated",
@@ -163,6 +178,7 @@ SECTIONS: dict[str, Callable[[], list[Row]]] = {
     "memory": memory,
     "allocation": cycles,
     "processes": processes,
+    "images": containers_of_images,
     "failover": failovers,
     "election": elections,
     "registry": registries,

@@ -78,12 +78,13 @@ class _Event(msgspec.Struct, gc=False):
 EVENT = msgspec.json.Decoder(_Event)
 
 
-def task_info(task_id: str, agent_id: str, command: str) -> bytes:
-    """Return a TaskInfo of about 700 bytes."""
+def task_info(task_id: str, agent_id: str, command: str, container: str = "") -> bytes:
+    """Return a TaskInfo of about 700 bytes; `container` is the JSON of its field, empty for none."""
+    more = f',"container":{container}' if container else ""
     return (
         f'{{"name":"bench","task_id":{{"value":"{task_id}"}},"agent_id":{{"value":"{agent_id}"}},"resources":['
         '{"name":"cpus","type":"SCALAR","scalar":{"value":0.1}},{"name":"mem","type":"SCALAR","scalar":{"value":32.0}}],'
-        f'"command":{{"shell":true,"value":"{command}"}},"labels":{{"labels":[{{"key":"pad","value":"{LABEL}"}}]}}}}'
+        f'"command":{{"shell":true,"value":"{command}"}},"labels":{{"labels":[{{"key":"pad","value":"{LABEL}"}}]}}{more}}}'
     ).encode()
 
 
@@ -252,8 +253,8 @@ class Framework:
         return self.request(f'{{"framework_id":{{"value":"{self.id}"}},"type":"{kind}",{content}}}'.encode())
 
     def _accept(self, offer: _Offer, count: int) -> bytes:
-        agent_id, command = offer.agent_id.value, self.load.command
-        tasks = b",".join(task_info(self.load.next_task_id(), agent_id, command) for _ in range(count))
+        agent_id, command, container = offer.agent_id.value, self.load.command, self.load.container
+        tasks = b",".join(task_info(self.load.next_task_id(), agent_id, command, container) for _ in range(count))
         return self.request(
             f'{{"framework_id":{{"value":"{self.id}"}},"type":"ACCEPT","accept":{{"offer_ids":[{{"value":'
             f'"{offer.id.value}"}}],"operations":[{{"type":"LAUNCH","launch":{{"task_infos":['.encode()
@@ -270,6 +271,7 @@ class Load:
         self.left = int(options["tasks"])
         self.wanted = int(options["tasks"])
         self.command = str(options.get("command", "true"))
+        self.container = json.dumps(options["container"]) if options.get("container") else ""
         self.final = str(options.get("final", "TASK_RUNNING"))
         self.launched = 0
         self.finished = 0

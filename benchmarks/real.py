@@ -32,19 +32,19 @@ def wait_for_agent(port: int) -> None:
     raise SystemExit("the agent did not register")
 
 
-def tasks_per_second(tasks: int, *flags: str) -> dict[str, Any]:
-    """Run `true` so many times; return the rate and where the CPU went.
+def tasks_per_second(tasks: int, *flags: str, container: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Run `true` so many times, in such a container; return the rate and where the CPU went.
 
     Units: CPU in ms a task; the processes of the tasks themselves not counted.
     """
-    seen, used = _load({"frameworks": 4, "tasks": tasks, "final": "TASK_FINISHED"}, flags)
+    seen, used = _load({"frameworks": 4, "tasks": tasks, "final": "TASK_FINISHED", "container": container}, flags)
     note = f"CPU a task: master {used[0] / tasks * 1e3:.2f} ms, agent {used[1] / tasks * 1e3:.2f} ms"
     return {"tasks_s": tasks / seen["elapsed_s"], "note": note}
 
 
-def accept_to_running_ms(tasks: int, *flags: str) -> float:
-    """Run `true` so many times, one after another; return the median of ACCEPT to TASK_RUNNING."""
-    seen, _ = _load({"frameworks": 2, "tasks": tasks, "final": "TASK_RUNNING", "idle": True}, flags)
+def accept_to_ms(tasks: int, state: str, *flags: str, container: dict[str, Any] | None = None) -> float:
+    """Run `true` so many times, one after another; return the median of ACCEPT to this state."""
+    seen, _ = _load({"frameworks": 2, "tasks": tasks, "final": state, "idle": True, "container": container}, flags)
     return statistics.median(seen["latencies_s"]) * 1e3
 
 

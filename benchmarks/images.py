@@ -1,0 +1,125 @@
+"""Containers of a cached image of 2 MB through the whole stack, and the same by the runtime alone."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import statistics
+import subprocess
+import tarfile
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from benchmarks import real
+from merismos.containers.oci import find_runtime
+from merismos.core.containers.image_plan import DEFAULT_CAPABILITIES, RootPlan
+from merismos.core.containers.oci_spec import ContainerUser, Surroundings, build_spec
+
+BUSYBOX = Path("/bin/busybox")
+NAME = "bench"
+IMAGE = {"type": "MESOS", "mesos": {"image": {"type": "DOCKER", "docker": {"name": NAME}}}}
+
+
+def why_not() -> str:
+    """Return why these rows can't be measured here; empty where they can."""
+    if os.geteuid() != 0 or find_runtime() is None or not BUSYBOX.is_file():
+        return "containers of images need root, runc or crun, and a static /bin/busybox"
+    return ""
+
+
+def layer() -> bytes:
+    """Return a layer with a shell."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        program = tarfile.TarInfo("bin/busybox")
+        program.size, program.mode = BUSYBOX.stat().st_size, 0o755
+        tar.addfile(program, io.BytesIO(BUSYBOX.read_bytes()))
+        for name in ("sh", "true"):
+            link = tarfile.TarInfo(f"bin/{name}")
+            link.type, link.linkname = tarfile.SYMTYPE, "busybox"
+            tar.addfile(link)
+    return made.getvalue()
+
+
+def save(path: Path, raw: bytes) -> None:
+    """Write an image of this layer, as `docker save` does."""
+    diff_id = f"sha256:{hashlib.sha256(raw).hexdigest()}"
+    config = {"os": "linux", "config": {"Env": ["PATH=/bin"]}, "rootfs": {"type": "layers", "diff_ids": [diff_id]}}
+    documents = {
+        "manifest.json": json.dumps(
+            [{"Config": "c.json", "RepoTags": [f"{NAME}:latest"], "Layers": ["l.tar"]}]
+        ).encode(),
+        "c.json": json.dumps(config).encode(),
+        "l.tar": gzip.compress(raw, 1),
+    }
+    with tarfile.open(path, "w") as tar:
+        for name, data in documents.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+
+
+@contextmanager
+def image_flags() -> Iterator[tuple[str, ...]]:
+    """Give flags of an agent that has the image in a directory."""
+    with tempfile.TemporaryDirectory() as folder:
+        save(Path(folder, f"{NAME}.tar"), layer())
+        yield "--image_providers=docker", f"--docker_registry={folder}", f"--docker_store_dir={folder}/store"
+
+
+@contextmanager
+def bundle() -> Iterator[Path]:
+    """Make what the runtime alone runs: the same root and rights, not stacked anew for each."""
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(fileobj=io.BytesIO(layer())) as tar:
+            tar.extractall(f"{folder}/rootfs", filter="tar")
+        plan = RootPlan(["x"], "/", "/mnt", bounding=list(DEFAULT_CAPABILITIES))
+        place = Surroundings(f"{folder}/rootfs", "bench", os.uname().machine, "")
+        spec = build_spec(plan, ContainerUser(), ["/bin/true"], ["PATH=/bin"], place)
+        del spec["linux"]["cgroupsPath"]
+        Path(folder, "config.json").write_bytes(msgspec.json.encode(spec))
+        yield Path(folder)
+
+
+def runtime_alone(runs: int) -> tuple[float, float]:
+    """Return what `runc run` of `true` takes by itself, in ms, and how many a second two at a time make."""
+    program = find_runtime()
+    assert program is not None
+    with bundle() as folder:
+
+        def run(number: int) -> float:
+            begun = time.perf_counter()
+            command = [
+                program,
+                "--root",
+                f"{folder}/state",
+                "run",
+                "--bundle",
+                str(folder),
+                f"bench-{os.getpid()}-{number}",
+            ]
+            subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
+            return time.perf_counter() - begun
+
+        each_ms = statistics.median(run(number) for number in range(runs)) * 1e3
+        begun = time.perf_counter()
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(run, range(runs, 3 * runs)))
+        return each_ms, 2 * runs / (time.perf_counter() - begun)
+
+
+def through_the_stack(tasks: int, one_by_one: int) -> tuple[float, float, str]:
+    """Return tasks a second, and ACCEPT to TASK_FINISHED of one after another in ms."""
+    with image_flags() as flags:
+        rate = real.tasks_per_second(tasks, *flags, container=IMAGE)
+        idle_ms = real.accept_to_ms(one_by_one, "TASK_FINISHED", *flags, container=IMAGE)
+        return rate["tasks_s"], idle_ms, str(rate["note"])
