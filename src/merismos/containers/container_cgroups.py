@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 
 import structlog
 
@@ -45,6 +45,8 @@ class ContainerCgroups:
         self._known: dict[str, None] = {}
         self._emptying: dict[str, list[Callable[[], None]]] = {}
         self._stuck: dict[str, None] = {}
+        self._removing: list[str] = []
+        self._remover_runs = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._retrying: asyncio.TimerHandle | None = None
 
@@ -117,10 +119,13 @@ class ContainerCgroups:
 
     def _begin_emptying(self, container_id: str) -> list[Callable[[], None]]:
         waiting = self._emptying[container_id] = []
-        task = asyncio.get_running_loop().create_task(self._empty(container_id))
+        self._start(self._empty(container_id))
+        return waiting
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return waiting
 
     async def _empty(self, container_id: str) -> None:
         until = time.monotonic() + self._destroy_timeout_s
@@ -153,11 +158,27 @@ class ContainerCgroups:
         return Limitation("REASON_CONTAINER_LIMITATION_MEMORY", message, [mem])
 
     def remove(self, container_id: str) -> None:
-        """Remove the cgroup of a container that is over."""
+        """Remove the cgroup of a container that is over, in a thread: the kernel may keep who asks waiting."""
         if container_id in self._known:
             del self._known[container_id]
-            if not self.cgroups.remove(container_id):
-                self._retry_later(container_id)
+            self.cgroups.unwatch_memory(container_id)
+            self._removing.append(container_id)
+            if len(self._removing) == 1 and not self._remover_runs:
+                self._remover_runs = True
+                self._start(self._remove_all())
+
+    async def _remove_all(self) -> None:
+        try:
+            while self._removing:
+                batch, self._removing = self._removing, []
+                for container_id in await asyncio.to_thread(self._remove_each, batch):
+                    self._retry_later(container_id)
+        finally:
+            self._remover_runs = False
+
+    def _remove_each(self, container_ids: list[str]) -> list[str]:
+        """Return those that can't be removed yet."""
+        return [container_id for container_id in container_ids if not self.cgroups.remove(container_id)]
 
     def destroy(self, container_id: str) -> None:
         """Empty the cgroup of a container, and remove it."""
@@ -174,7 +195,8 @@ class ContainerCgroups:
             self._retrying.cancel()
         if end:
             self.destroy_all()
-            await asyncio.gather(*self._tasks)
+            while self._tasks:
+                await asyncio.wait(self._tasks)
             for container_id in self._stuck:
                 self.cgroups.remove(container_id)
             self.cgroups.remove_root()
