@@ -19,6 +19,7 @@ import msgspec
 from aiohttp import hdrs, web
 
 from merismos.adapters.http import files as files_endpoints
+from merismos.adapters.http import maintenance
 from merismos.adapters.http.operator import NOT_IMPLEMENTED, OperatorEndpoint, require_leader
 from merismos.adapters.http.prometheus import exposition
 from merismos.adapters.http.sinks import slow_handler
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from merismos.adapters.http.scheduler import SchedulerEndpoint
 
 UNGATED = frozenset({"/version", "/flags"})
-CHANGES = ("/reserve", "/unreserve", "/create-volumes", "/destroy-volumes", "/machine/down", "/machine/up")
+CHANGES = ("/reserve", "/unreserve", "/create-volumes", "/destroy-volumes")
 READS_AND_CHANGES = {"/weights": "PUT", "/quota": "POST", "/maintenance/schedule": "POST"}
 _ENCODER = msgspec.json.Encoder()
 _WRAPPING = re.compile(r"update_weights\.weight_infos(?:\[\d+\])?\.")
@@ -71,6 +72,7 @@ class MasterEndpoints:
         """Return every endpoint by its path."""
         found: dict[str, Endpoint] = {path: Endpoint(self._read(path, view)) for path, view in v0.ROUTES.items()}
         found |= {path: Endpoint(self._changed_not, ("POST",)) for path in CHANGES}
+        found |= {path: Endpoint(self._maintain, ("POST",)) for path in ("/machine/down", "/machine/up")}
         found |= files_endpoints.endpoints(self._files)
         found |= self._proxy.endpoints()
         found |= {
@@ -106,6 +108,8 @@ class MasterEndpoints:
     async def _change(self, path: str, request: web.Request) -> web.StreamResponse:
         if path == "/quota":
             return await self._change_quota(request)
+        if path in maintenance.CHANGES:
+            return await self._maintain(request)
         if path != "/weights":
             return await self._changed_not(request)
         text = (await body_of(request)).decode(errors="replace")
@@ -131,6 +135,11 @@ class MasterEndpoints:
             raise Refused(400, f"Failed to remove quota for path '{path}': Role '{role}' has no quota set")
         call = operator.Call(type=operator.Call_Type.REMOVE_QUOTA, remove_quota=operator.Call_RemoveQuota(role=role))
         return await self._operators.change(request, call)
+
+    async def _maintain(self, request: web.Request) -> web.StreamResponse:
+        require_leader(self._gate, request)
+        path = request.path.removeprefix("/master")
+        return await self._operators.change(request, maintenance.call_of(path, await body_of(request)))
 
     async def _changed_not(self, request: web.Request) -> web.StreamResponse:
         require_leader(self._gate, request)

@@ -91,6 +91,7 @@ class OfferPieces:
             resources=to_protocol(offer.resources, allocation_role=role, refinement=framework.refinement),
             attributes=agent.info.attributes,
             executor_ids=[mesos.ExecutorID(value=name) for name in _executor_ids(agent, framework)],
+            unavailability=agent.unavailability,
             allocation_info=None if role is None else mesos.Resource_AllocationInfo(role=role),
         )
 
@@ -100,18 +101,18 @@ class OfferPieces:
         if pieces is None or pieces.info is not agent.info or pieces.pid != agent.pid:
             pieces = self._pieces(agent)
         tail, end = self._tail(offer.role, framework.multi_role, framework.refinement)
-        executors = b""
+        more = b""
         if agent.executors and (names := _executor_ids(agent, framework)):
-            executors = ',"executor_ids":[{}]'.format(
-                ",".join(f'{{"value":{quoted(name)}}}' for name in names)
-            ).encode()
+            more = ',"executor_ids":[{}]'.format(",".join(f'{{"value":{quoted(name)}}}' for name in names)).encode()
+        if agent.unavailability is not None:
+            more += b',"unavailability":' + json.encode(agent.unavailability)
         return b'{"id":{"value":"%b"},"framework_id":{"value":%b},%b,"resources":[%b]%b%b%b' % (
             offer.id.encode(),
             quoted(framework.id).encode(),
             pieces.before,
             self._rendered(offer.resources, offer.role, framework, tail),
             pieces.after,
-            executors,
+            more,
             end,
         )
 

@@ -282,6 +282,11 @@ class Allocator:
         if agent is not None and resources:
             cluster.take_used(agent, cluster.slot(cluster.framework(framework_id), role), resources)
 
+    def users_of(self, agent_id: str) -> list[str]:
+        """Return the ids of the frameworks that are offered or use something of an agent."""
+        agent = self._cluster.agents.get(agent_id)
+        return [] if agent is None else list(dict.fromkeys(slot.framework.id for slot in agent.allocated))
+
     # ------------------------------------------------------------ roles
     def set_weight(self, role: str, weight: float) -> None:
         """Give a role a weight against its siblings; 1 is every role's default."""

@@ -67,20 +67,6 @@ def on_decline(master: Master, framework: Framework, call: ThinCall, request: in
         decide(framework, now, "declined", role, _DECLINED, until=now + refuse_s)
 
 
-def on_accept_inverse_offers(
-    master: Master,
-    framework: Framework,  # noqa: ARG001 - the shape of a call's handler
-    call: ThinCall,  # noqa: ARG001 - the signature is given
-    request: int,
-    now: float,  # noqa: ARG001 - the signature is given
-) -> None:
-    """No inverse offer is made before maintenance exists: accepted, as Mesos accepts ids that it doesn't know."""
-    master.effects.append(Respond(request, 202))
-
-
-on_decline_inverse_offers = on_accept_inverse_offers
-
-
 def on_accept(master: Master, framework: Framework, call: ThinCall, request: int, now: float) -> None:
     """Spend offers."""
     accept = call.accept

@@ -10,9 +10,9 @@ Rules:
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from merismos.core.master import counters, messages, offers, publish, quota, registrar, removals, tasks
+from merismos.core.master import counters, inverse_offers, messages, offers, publish, quota, registrar, removals, tasks
 from merismos.core.master.effects import CloseLink, SendToAgent
 from merismos.core.master.statuses import state_for
 from merismos.model.task_states import TERMINAL
@@ -23,6 +23,23 @@ if TYPE_CHECKING:
 
 UNHEALTHY = "health check timed out"
 REPLACED = "a new agent registered at the same address"
+
+
+class Ending(NamedTuple):
+    """How an agent ends that never comes back: what it is told, what its tasks become, why, and what their schedulers read."""
+
+    told: str
+    state: str
+    reason: str
+    message: str
+
+
+MARKED_GONE: Final = Ending(
+    "Agent has been marked gone",
+    "TASK_GONE_BY_OPERATOR",
+    "REASON_AGENT_REMOVED_BY_OPERATOR",
+    "Agent has been marked gone",
+)
 
 
 def ping(master: Master, now: float) -> None:
@@ -57,6 +74,7 @@ def disconnect(master: Master, agent: Agent, now: float) -> None:
     master.pings.cancel(agent.id)
     master.allocator.deactivate_agent(agent.id)
     offers.rescind_all_of(master, agent, now, "the link to the agent is down")
+    inverse_offers.withdraw(master, list(agent.inverse_offers.values()), rescind=True)
     if master.addresses.get(agent.pid) is not agent:
         leave(master, agent, now, REPLACED, "registered")
         return
@@ -199,7 +217,7 @@ def _on_left(agent_id: str, message: str, metric: str, master: Master, now: floa
     publish.agent_removed(master, agent)
 
 
-def mark_gone(master: Master, agent_id: str, wall_at: float, now: float) -> None:
+def mark_gone(master: Master, agent_id: str, wall_at: float, now: float, ending: Ending = MARKED_GONE) -> None:
     """An operator says that an agent never comes back, and it is written down: end what it had."""
     master.leaving.pop(agent_id, None)
     master.gone_agents[agent_id] = wall_at
@@ -214,10 +232,8 @@ def mark_gone(master: Master, agent_id: str, wall_at: float, now: float) -> None
     if agent is None:
         return
     if agent.link is not None:
-        master.effects.append(SendToAgent(agent.link, link.ShutdownAgent("Agent has been marked gone")))
-    _end_tasks(
-        master, agent, now, "TASK_GONE_BY_OPERATOR", "REASON_AGENT_REMOVED_BY_OPERATOR", "Agent has been marked gone"
-    )
+        master.effects.append(SendToAgent(agent.link, link.ShutdownAgent(ending.told)))
+    _end_tasks(master, agent, now, ending.state, ending.reason, ending.message)
     _forget(master, agent, now)
 
 
@@ -234,6 +250,7 @@ def _forget(master: Master, agent: Agent, now: float) -> None:
         framework = master.frameworks[framework_id]
         tasks.remove_executor(master, agent, framework, agent.executors[framework_id, executor_id], now)
     offers.rescind_all_of(master, agent, now, "the agent left the cluster")
+    inverse_offers.forget(master, agent)
     master.allocator.remove_agent(agent.id)
     master.deadlines.cancel(("agent", agent.id))
     removals.cancel(master, agent.id)

@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from merismos.core.master import accept, messages, operations, preferences, reconcile, subscriptions, tasks
+from merismos.core.master import (
+    accept,
+    inverse_offers,
+    messages,
+    operations,
+    preferences,
+    reconcile,
+    subscriptions,
+    tasks,
+)
 from merismos.core.master.effects import Respond
 from merismos.core.master.subscriptions import INVALID_CALL
 from merismos.protocol.thin import ThinCall
@@ -26,8 +35,8 @@ CALLS: dict[str, tuple[str, CallHandler]] = {
     Call_Type.TEARDOWN: ("type", subscriptions.on_teardown),
     Call_Type.ACCEPT: ("accept", accept.on_accept),
     Call_Type.DECLINE: ("decline", accept.on_decline),
-    Call_Type.ACCEPT_INVERSE_OFFERS: ("accept_inverse_offers", accept.on_accept_inverse_offers),
-    Call_Type.DECLINE_INVERSE_OFFERS: ("decline_inverse_offers", accept.on_decline_inverse_offers),
+    Call_Type.ACCEPT_INVERSE_OFFERS: ("accept_inverse_offers", inverse_offers.on_accept_inverse_offers),
+    Call_Type.DECLINE_INVERSE_OFFERS: ("decline_inverse_offers", inverse_offers.on_decline_inverse_offers),
     Call_Type.REVIVE: ("type", preferences.on_revive),
     Call_Type.SUPPRESS: ("type", preferences.on_suppress),
     Call_Type.REQUEST: ("request", preferences.on_request),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from merismos.core.master import counters, offers, publish, registrar, tasks
+from merismos.core.master import counters, inverse_offers, offers, publish, registrar, tasks
 from merismos.core.master.effects import CloseStream, SendToAgent
 from merismos.core.master.state import Framework
 from merismos.core.master.validate.framework import has_capability, roles_of
@@ -84,6 +84,7 @@ def withdraw_offers(master: Master, framework: Framework, now: float) -> None:
     """Take back every offer of a framework that nobody can answer any more; no RESCIND is sent."""
     for offer in list(framework.offers.values()):
         offers.take_back(master, offer, now)
+    inverse_offers.withdraw(master, list(framework.inverse_offers.values()), rescind=False)
 
 
 def agents_of(master: Master, framework: Framework) -> list[Agent]:
@@ -105,6 +106,7 @@ def remove(master: Master, framework: Framework, now: float) -> None:
         if agent.link is not None:
             master.effects.append(SendToAgent(agent.link, shutdown))
     withdraw_offers(master, framework, now)
+    inverse_offers.forget_framework(master, framework)
     tasks.end_all(master, framework, now)
     for (agent_id, _), executor in list(framework.executors.items()):
         tasks.remove_executor(master, master.agents[agent_id], framework, executor, now)

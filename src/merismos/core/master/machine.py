@@ -16,6 +16,7 @@ from merismos.core.master import (
     calls,
     coordination,
     events,
+    inverse_offers,
     links,
     offers,
     operator,
@@ -135,6 +136,7 @@ DUE: dict[str, Callable[[Master, str, float], None]] = {
     "agent": agents.on_patience_over,
     "removal": lambda master, _, now: agents.on_removal_permitted(master, now),
     "recovery": lambda master, _, now: recovery.on_recovery_over(master, now),
+    "inverse_offers": lambda master, _, now: inverse_offers.ask(master, now),
     "gc": lambda master, _, now: recovery.collect_garbage(master, now),
 }
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from merismos.core.master import agents, frameworks, quota, registrar
+from merismos.core.master import agents, frameworks, maintenance, quota, registrar
 from merismos.core.master.effects import Respond
 from merismos.model.roles import validate_role
 from merismos.protocol.v1.master import Call, Call_Type
@@ -123,5 +123,8 @@ CALLS: dict[str, tuple[str, OperatorHandler]] = {
     Call_Type.UPDATE_QUOTA: ("update_quota", quota.on_update_quota),
     Call_Type.SET_QUOTA: ("set_quota", quota.on_set_quota),
     Call_Type.REMOVE_QUOTA: ("remove_quota", quota.on_remove_quota),
+    Call_Type.UPDATE_MAINTENANCE_SCHEDULE: ("update_maintenance_schedule", maintenance.on_update_schedule),
+    Call_Type.START_MAINTENANCE: ("start_maintenance", maintenance.on_start),
+    Call_Type.STOP_MAINTENANCE: ("stop_maintenance", maintenance.on_stop),
     Call_Type.MARK_AGENT_GONE: ("mark_agent_gone", _on_mark_agent_gone),
 }

@@ -2,8 +2,8 @@
 
 Rules: nothing depends on an entry before its write came back; writes come back in the order in which they were asked for.
 Tables: `agents` (admitted, by id: AgentInfo), `unreachable` and `gone` (by agent id: wall time in seconds),
-`frameworks` (removed, by id: wall time), `weights` (by role), `quota` (by role: QuotaConfig). `maintenance` and `machines` have their
-place for the calls that will change them; entries of tables that aren't read here stay in the store as they are.
+`frameworks` (removed, by id: wall time), `weights` (by role), `quota` (by role: QuotaConfig), `machines` (by hostname and address:
+MachineInfo), `maintenance` (its one `schedule`). Entries of tables that aren't read here stay in the store as they are.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from merismos.core.master import machines
 from merismos.core.master.effects import Exit, StoreRegistry
 from merismos.core.master.validate.quota import decode_quota
 from merismos.protocol.v1 import mesos
@@ -81,7 +82,10 @@ def recover(master: Master, entries: list[tuple[str, str, bytes]]) -> None:
                 master.weights[key] = _NUMBER_DECODER.decode(value)
             elif table == "quota":
                 master.quotas[key] = decode_quota(value)
+            elif table in {machines.MACHINES, machines.TABLE}:
+                machines.recover(master.maintenance, table, value)
         except msgspec.DecodeError:
             master.metrics["registrar/entries_invalid"] = master.metrics.get("registrar/entries_invalid", 0) + 1
+    machines.put_in_order(master.maintenance)
     for role, weight in master.weights.items():
         master.allocator.set_weight(role, weight)

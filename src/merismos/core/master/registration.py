@@ -21,6 +21,8 @@ from merismos.core.master import (
     counters,
     executors,
     frameworks,
+    machines,
+    maintenance,
     messages,
     publish,
     quota,
@@ -64,6 +66,11 @@ def on_register_agent(master: Master, link_id: int, message: link.RegisterAgent,
     arrival = _read(message)
     if isinstance(arrival, Rejection):
         _turn_away(master, link_id, arrival.message, shutdown=True)
+        return
+    if machines.is_down(master, arrival.info.hostname, _address_of(message.pid)[0]):
+        _turn_away(
+            master, link_id, "the machine is down for maintenance; bring it up by STOP_MAINTENANCE", shutdown=False
+        )
         return
     before = master.addresses.get(message.pid)
     if before is not None and before.link is None:
@@ -114,6 +121,7 @@ def _on_admitted(agent_id: str, arrival: Arrival, master: Master, now: float) ->
     _add(master, agent, [])
     _connect(master, agent, link_id, now)
     publish.agent_added(master, agent)
+    maintenance.settle(master, agent, now)
 
 
 def _make(master: Master, agent_id: str, arrival: Arrival, now: float) -> Agent:
@@ -132,11 +140,16 @@ def _describe(master: Master, agent: Agent, message: link.RegisterAgent | link.R
     agents.forget_address(master, agent)
     agent.pid = message.pid
     master.addresses[agent.pid] = agent
-    ip, _, port = message.pid.rpartition("@")[2].rpartition(":")
-    agent.ip = ip
+    agent.ip, port = _address_of(message.pid)
     agent.port = int(port) if port.isdecimal() else agent.info.port
     agent.version = message.version
     agent.capabilities = list(message.capabilities)
+
+
+def _address_of(pid: str) -> tuple[str, str]:
+    """Return the IP address and the port in `slave(1)@ip:port`."""
+    ip, _, port = pid.rpartition("@")[2].rpartition(":")
+    return ip, port
 
 
 def _add(master: Master, agent: Agent, used: list[tuple[str, str, Resources]]) -> None:
@@ -226,6 +239,7 @@ def _reconnect(master: Master, agent: Agent, link_id: int, arrival: Arrival, now
     _agree(master, agent, message, now)
     master.allocator.activate_agent(agent.id)
     messages.send_kept_kills(master, agent)
+    maintenance.settle(master, agent, now)
 
 
 def _agree(master: Master, agent: Agent, message: link.ReregisterAgent, now: float) -> None:
@@ -323,6 +337,7 @@ def _rebuild(master: Master, agent: Agent, link_id: int, arrival: Arrival, now: 
         _announce_return(master, task, now)
     _lose_unreported(master, agent, now)
     publish.agent_added(master, agent)
+    maintenance.settle(master, agent, now)
 
 
 def _announce_return(master: Master, task: Task, now: float) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from merismos.core.master.fixed_delay import FixedDelay
+from merismos.core.master.machines import Maintenance
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from merismos.model.quota import Quota
     from merismos.model.resources import Resources
     from merismos.protocol.v1 import mesos, scheduler
+    from merismos.protocol.v1.allocator import InverseOfferStatus
 
     Continuation = Callable[["Master", float], None]
 
@@ -76,6 +78,16 @@ class Offer(msgspec.Struct, gc=False, eq=False):
     offered_at: float
 
 
+class InverseOffer(msgspec.Struct, gc=False, eq=False):
+    """A framework, asked to leave an agent that will be away."""
+
+    id: str
+    framework: Framework
+    agent: Agent
+    unavailability: mesos.Unavailability
+    offered_at: float
+
+
 class Executor:
     """A custom or default executor known to run on an agent."""
 
@@ -112,6 +124,7 @@ class Framework:
         self.disconnected_at: float | None = None
         self.unregistered_at: float | None = None
         self.offers: dict[str, Offer] = {}
+        self.inverse_offers: dict[str, InverseOffer] = {}
         self.tasks: dict[str, Task] = {}
         self.unreachable_tasks: dict[str, Task] = {}
         self.completed_tasks: dict[str, Task] = {}  # oldest first, bounded by the handlers
@@ -150,6 +163,10 @@ class Agent:
         self.pings_missed = 0
         self.kills: dict[tuple[str, str], float | None] = {}  # of tasks that haven't ended yet, with their grace
         self.offers: dict[str, Offer] = {}
+        self.unavailability: mesos.Unavailability | None = None  # when its machine will be away
+        self.inverse_offers: dict[str, InverseOffer] = {}  # by framework id, as the two below: one at a time
+        self.inverse_statuses: dict[str, InverseOfferStatus] = {}
+        self.inverse_refused_until: dict[str, float] = {}
         self.tasks: dict[Task, None] = {}  # a key of both ids would cost a tuple a task
         self.executors: dict[tuple[str, str], Executor] = {}  # by (framework id, executor id)
 
@@ -220,6 +237,8 @@ class Master:
         self.next_removal_at = 0.0
         self.kept: list[Event] = []  # what happened while suspended
         self.offers: OrderedDict[str, Offer] = OrderedDict()  # the oldest first, as they time out
+        self.inverse_offers: OrderedDict[str, InverseOffer] = OrderedDict()  # the oldest first
+        self.maintenance = Maintenance()
         self.next_framework = 0
         self.next_agent = 0
         self.next_offer = 0

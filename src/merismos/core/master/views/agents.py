@@ -13,7 +13,7 @@ from merismos.protocol.v1 import master as operator
 from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:
-    from merismos.core.master.state import Agent, Framework, Master, Offer
+    from merismos.core.master.state import Agent, Framework, InverseOffer, Master, Offer
     from merismos.model.resources import Resources
 
 AgentV1 = operator.Response_GetAgents_Agent
@@ -89,7 +89,19 @@ def offer_v1(offer: Offer) -> mesos.Offer:
         resources=to_protocol(offer.resources, allocation_role=offer.role),
         attributes=info.attributes,
         executor_ids=executor_ids(offer.framework, offer.agent),
+        unavailability=offer.agent.unavailability,
         allocation_info=mesos.Resource_AllocationInfo(role=offer.role),
+    )
+
+
+def inverse_offer_v1(made: InverseOffer) -> mesos.InverseOffer:
+    """Return an inverse offer as schedulers and operators see it."""
+    return mesos.InverseOffer(
+        id=mesos.OfferID(value=made.id),
+        url=values.url_of(made.agent),
+        framework_id=mesos.FrameworkID(value=made.framework.id),
+        agent_id=mesos.AgentID(value=made.agent.id),
+        unavailability=made.unavailability,
     )
 
 

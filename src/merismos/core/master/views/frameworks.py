@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from merismos.core.master.views import values
-from merismos.core.master.views.agents import offer_v1
+from merismos.core.master.views.agents import inverse_offer_v1, offer_v1
 from merismos.core.master.views.rendering import array, encode
 from merismos.core.master.views.tasks import task_v0_json
 from merismos.model.resource_protocol import to_protocol
@@ -39,6 +39,7 @@ def framework_v1(master: Master, framework: Framework) -> FrameworkV1:
         if framework.unregistered_at is None
         else values.time_info(master, framework.unregistered_at),
         offers=[offer_v1(offer) for offer in framework.offers.values()],
+        inverse_offers=[inverse_offer_v1(one) for one in framework.inverse_offers.values()],
         allocated_resources=values.by_role_v1(values.used(framework)),
         offered_resources=values.by_role_v1(values.offered(framework)),
         offer_constraints=framework.offer_constraints or scheduler.OfferConstraints(),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-from merismos.core.master.views import metrics, snapshot, values
+from merismos.core.master.views import maintenance, metrics, snapshot, values
 from merismos.core.master.views.quota import quota_status
 from merismos.core.master.views.rendering import encode, sliced
 from merismos.core.master.views.roles import roles_v1
@@ -109,12 +109,12 @@ def _get_master(reads: Reads, _call: operator.Call, _now: float) -> Iterator[byt
     yield encode({"master_info": values.master_info(master), "start_time": started, "elected_time": started})
 
 
-def _get_maintenance_status(_reads: Reads, _call: operator.Call, _now: float) -> Iterator[bytes]:
-    yield b'{"status":{}}'
+def _get_maintenance_status(reads: Reads, _call: operator.Call, _now: float) -> Iterator[bytes]:
+    yield encode({"status": maintenance.status(reads.master)})
 
 
-def _get_maintenance_schedule(_reads: Reads, _call: operator.Call, _now: float) -> Iterator[bytes]:
-    yield b'{"schedule":{}}'
+def _get_maintenance_schedule(reads: Reads, _call: operator.Call, _now: float) -> Iterator[bytes]:
+    yield encode({"schedule": reads.master.maintenance.schedule})
 
 
 def _get_quota(reads: Reads, _call: operator.Call, _now: float) -> Iterator[bytes]:

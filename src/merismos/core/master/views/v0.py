@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from merismos.core.master.statuses import whole_statuses
-from merismos.core.master.views import values
+from merismos.core.master.views import maintenance, values
 from merismos.core.master.views.agents import agent_full_v0, agent_summary_v0
 from merismos.core.master.views.frameworks import framework_summary_v0, framework_v0
 from merismos.core.master.views.quota import quota_status
@@ -232,6 +232,16 @@ def quota(reads: Reads, _query: Mapping[str, str], _now: float) -> Iterator[byte
     yield encode(quota_status(reads.master))
 
 
+def maintenance_schedule(reads: Reads, _query: Mapping[str, str], _now: float) -> Iterator[bytes]:
+    """Yield /maintenance/schedule."""
+    yield encode(reads.master.maintenance.schedule)
+
+
+def maintenance_status(reads: Reads, _query: Mapping[str, str], _now: float) -> Iterator[bytes]:
+    """Yield /maintenance/status."""
+    yield encode(maintenance.status(reads.master))
+
+
 def why_text(reads: Reads, query: Mapping[str, str], now: float) -> Iterator[bytes]:
     """Yield /why: which offers were considered for a task, framework or role, and why each didn't serve."""
     yield encode(why(reads.master, query, now))
@@ -262,8 +272,8 @@ ROUTES: dict[str, Callable[[Reads, Mapping[str, str], float], Iterator[bytes]]] 
     "/roles": roles,
     "/weights": weights,
     "/quota": quota,
-    "/maintenance/schedule": _constant({}),
-    "/maintenance/status": _constant({}),
+    "/maintenance/schedule": maintenance_schedule,
+    "/maintenance/status": maintenance_status,
     "/version": _constant(version()),
     "/why": why_text,
 }
