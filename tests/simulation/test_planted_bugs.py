@@ -188,6 +188,21 @@ class Oblivious(MasterMachine):
         return super().handle(event, now)
 
 
+class Hospitable(MasterMachine):
+    """Takes in agents of machines that are down."""
+
+    __slots__ = ()
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        planned = self.master.maintenance
+        known = planned.machines
+        up = planned.machines = {key: one for key, one in known.items() if one.mode != "DOWN"}
+        done = super().handle(event, now)
+        if planned.machines is up:
+            planned.machines = known
+        return done
+
+
 class Shy(AgentMachine):
     """Never comes back to a master."""
 
@@ -260,6 +275,7 @@ def found_by(make: Callable[..., World]) -> str:
         (Misfiled, {"indices"}),
         (Boundless, {"quota"}),
         (Oblivious, {"quota"}),
+        (Hospitable, {"maintenance"}),
     ],
 )
 def test_a_bug_planted_in_the_master_is_found_by_its_checker(planted: type[MasterMachine], checkers: set[str]) -> None:

@@ -190,6 +190,8 @@ class Scheduler:
                 for view in payload:
                     self.held[view.id] = view
                 self.world.agenda.after(self.world.dice.uniform(0.001, 1.0), lambda: self._consider(stream))
+            case "INVERSE_OFFERS":
+                self._answer_inverse([value(one.id.value) for one in payload.inverse_offers.inverse_offers])
             case "RESCIND":
                 self.held.pop(payload.rescind.offer_id.value, None)
             case "UPDATE":
@@ -300,6 +302,13 @@ class Scheduler:
                 "filters": {"refuse_seconds": dice.pick((0.0, 0.0, 1.0, 5.0))},
             },
         )
+
+    def _answer_inverse(self, ids: list[Json]) -> None:
+        dice = self.world.dice
+        kind = dice.pick(("ACCEPT_INVERSE_OFFERS", "DECLINE_INVERSE_OFFERS"))
+        if self.calm or dice.chance(80):
+            answer = {"inverse_offer_ids": ids, "filters": {"refuse_seconds": dice.pick((0.0, 1.0, 5.0))}}
+            self.call(kind, **{kind.lower(): answer})
 
     # ------------------------------------------------------------ what it does of its own accord
     def act(self) -> None:

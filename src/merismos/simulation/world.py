@@ -26,6 +26,7 @@ from merismos.simulation.network import Agenda, Alarms, Dice, Partitions, Weathe
 from merismos.simulation.scheduler import OVER, Scheduler
 from merismos.simulation.sweeps import Sweeps
 from merismos.simulation.trouble import Trouble
+from merismos.simulation.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -114,6 +115,7 @@ class World:
             self.schedulers.append(scheduler)
             self.coordination.watch(scheduler.detect)
             scheduler.subscribe()
+        self.upkeep = Upkeep(self)
         self.trouble = Trouble(self)
         if not settings.calm:
             self.trouble.begin()
@@ -235,7 +237,7 @@ class World:
         for scheduler in self.schedulers:
             scheduler.calm = True
             scheduler.interrupt_if_away()
-        self._wait_for(self.sweeps.disagreement, "convergence", self._tear_down_orphans)
+        self._wait_for(self.sweeps.disagreement, "convergence", self._tidy)
         self.sweeps.check_nothing_was_lost()
 
     def drain(self) -> None:
@@ -243,9 +245,9 @@ class World:
         for scheduler in self.schedulers:
             scheduler.kill_all()
         self._kill_strays()
-        self._wait_for(self.sweeps.still_alive, "lost", self._tear_down_orphans)
+        self._wait_for(self.sweeps.still_alive, "lost", self._tidy)
         self._wait_for(self.sweeps.still_doubtful, "convergence", self._reconcile)
-        self._wait_for(self.sweeps.disagreement, "convergence", self._tear_down_orphans)
+        self._wait_for(self.sweeps.disagreement, "convergence", self._tidy)
         self.sweeps.check_nothing_was_lost()
         self._wait_for(self.sweeps.still_in_use, "convergence")
 
@@ -254,6 +256,10 @@ class World:
         for scheduler in self.schedulers:
             for task in self.records.frameworks[scheduler.id].tasks.values():
                 scheduler.kill(task.id, task.agent.id)
+
+    def _tidy(self) -> None:
+        self.upkeep.finish()
+        self._tear_down_orphans()
 
     def _tear_down_orphans(self) -> None:
         """End the frameworks whose schedulers ended them in vain: the master that heard of it leads no more."""

@@ -1,0 +1,53 @@
+"""What must hold of machines under maintenance between two events; one part of the sweeps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from merismos.core.master import machines
+from merismos.protocol.v1 import mesos
+from merismos.simulation.checkers import Violation
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from merismos.core.master.state import Master
+
+_DECODER = msgspec.json.Decoder(mesos.MachineInfo)
+
+
+def check_maintenance(master: Master) -> None:
+    """Check each agent against what is planned for its machine, and the indices of inverse offers."""
+    for agent in master.agents.values():
+        if machines.is_down(master, agent.hostname, agent.ip):
+            if agent.id not in master.leaving:
+                raise Violation("maintenance", f"agent {agent.id} is kept on {agent.hostname}, which is down")
+            if agent.offers:
+                raise Violation("maintenance", f"agent {agent.id} is offered, and {agent.hostname} is down")
+        elif agent.unavailability != machines.unavailability_of(master, agent):
+            raise Violation("maintenance", f"agent {agent.id} knows nothing of what is planned for {agent.hostname}")
+        for one in agent.inverse_offers.values():
+            if agent.link is None or one.framework.stream is None or one.unavailability != agent.unavailability:
+                raise Violation("maintenance", f"inverse offer {one.id} of {agent.id} is out of date")
+    under = [agent.id for agent in master.agents.values() if agent.unavailability is not None]
+    if sorted(under) != sorted(master.maintenance.agents):
+        raise Violation("maintenance", f"{under} will be away, {list(master.maintenance.agents)} are asked to be left")
+    by_agent = [one.id for agent in master.agents.values() for one in agent.inverse_offers.values()]
+    by_framework = [one.id for framework in master.frameworks.values() for one in framework.inverse_offers.values()]
+    if not sorted(master.inverse_offers) == sorted(by_agent) == sorted(by_framework):
+        raise Violation(
+            "maintenance", "the inverse offers of the master, its frameworks and its agents are not the same"
+        )
+
+
+def machines_known(master: Master) -> list[tuple[machines.Key, str]]:
+    """Return the machines that a master knows, and their modes."""
+    return sorted((key, str(machine.mode)) for key, machine in master.maintenance.machines.items())
+
+
+def machines_kept(registry: Mapping[tuple[str, str], bytes]) -> list[tuple[machines.Key, str]]:
+    """Return the machines that a registry holds, and their modes."""
+    kept = [_DECODER.decode(value) for (table, _), value in registry.items() if table == machines.MACHINES]
+    return sorted((machines.key_of(machine.id), str(machine.mode)) for machine in kept)
