@@ -55,9 +55,16 @@ TEXTS = [
     refinement=st.booleans(),
     hostname=st.text(max_size=8),
     executors=st.lists(st.text(max_size=4), max_size=2, unique=True),
+    away_from=st.none() | st.integers(0, 2**40),
 )
 def test_pieces_and_whole_messages_are_the_same_bytes(
-    text: str, role: str, multi_role: bool, refinement: bool, hostname: str, executors: list[str]
+    text: str,
+    role: str,
+    multi_role: bool,
+    refinement: bool,
+    hostname: str,
+    executors: list[str],
+    away_from: int | None,
 ) -> None:
     pieces, owner, host = (
         OfferPieces(),
@@ -65,6 +72,8 @@ def test_pieces_and_whole_messages_are_the_same_bytes(
         agent(hostname=hostname),
     )
     host.executors = dict.fromkeys([("F-1", name) for name in executors] + [("F-2", "other")])
+    if away_from is not None:
+        host.unavailability = mesos.Unavailability(start=mesos.TimeInfo(nanoseconds=away_from))
     offers = [Offer(f"O{number}", owner, host, role, resources(text), 0.0) for number in range(2)]
     expected = whole(pieces, offers)
     assert pieces.event(offers) == expected
