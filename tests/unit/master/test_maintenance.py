@@ -89,6 +89,7 @@ def test_a_machine_goes_from_draining_to_down_to_up() -> None:
         ),
         ([schedule(MACHINE)], start(MACHINE, MACHINE), f"{NAMED} appears more than once in the schedule"),
         ([], stop(MACHINE), f"{NAMED} is not part of a maintenance schedule"),
+        ([schedule(MACHINE), schedule()], stop(MACHINE), f"{NAMED} is not in DOWN mode and cannot be brought up"),
         ([schedule(MACHINE)], stop(MACHINE), f"{NAMED} is not in DOWN mode and cannot be brought up"),
     ],
 )
@@ -97,6 +98,13 @@ def test_what_can_not_be_done_is_refused_in_the_words_of_mesos(before: list[Json
     for one in before:
         assert rig.operate(one) == (200, "")
     assert rig.operate(call) == (400, answer)
+
+
+def test_a_machine_with_an_agent_is_known_to_be_up() -> None:
+    rig = Rig()
+    rig.agent()
+    named = 'Machine \'{"hostname":"localhost","ip":"127.0.0.1"}\''
+    assert rig.operate(start(HERE)) == (400, f"{named} is not in DRAINING mode and cannot be brought down")
 
 
 def test_a_window_without_machines_is_refused() -> None:
@@ -140,7 +148,7 @@ def test_changes_are_judged_one_after_the_other_by_what_the_one_before_made() ->
     assert len(rig.held_writes) == 1
     rig.handle(happened.RegistryStored(rig.held_writes.pop()))
     assert rig.answers[cleared] == (200, "")
-    assert rig.answers[started] == (400, f"{NAMED} is not part of a maintenance schedule")
+    assert rig.answers[started] == (400, f"{NAMED} is not in DRAINING mode and cannot be brought down")
     rig.handle(happened.RegistryStored(rig.held_writes.pop()))
     assert rig.answers[again] == (200, "")
     assert status_of(rig) == {"draining_machines": [{"id": HERE}]}

@@ -29,15 +29,16 @@ _SCHEDULE_DECODER = msgspec.json.Decoder(maintenance.Schedule, strict=False)
 class Maintenance:
     """What operators have planned.
 
-    Shapes: `machines` holds each machine of `schedule`, in its order; `waiting` the changes that begin once the one under way
+    Shapes: `machines` holds each machine of `schedule`, in its order; `before` those that were in it under this leader; `waiting` the changes that begin once the one under way
     is written; `agents` the agents whose machine has an unavailability, by id.
     """
 
-    __slots__ = ("agents", "changing", "machines", "schedule", "waiting")
+    __slots__ = ("agents", "before", "changing", "machines", "schedule", "waiting")
 
     def __init__(self) -> None:
         self.machines: dict[Key, mesos.MachineInfo] = {}
         self.schedule = maintenance.Schedule()
+        self.before: dict[Key, None] = {}
         self.changing = False
         self.waiting: list[Callable[[Master, float], None]] = []
         self.agents: dict[str, Agent] = {}
@@ -80,6 +81,13 @@ def covering(master: Master, hostname: str, ip: str) -> list[mesos.MachineInfo]:
         return []
     hostname = hostname.lower()
     return [known[key] for key in ((hostname, ip), (hostname, ""), ("", ip)) if key in known]
+
+
+def is_up(master: Master, key: Key) -> bool:
+    """Say whether a machine that isn't scheduled is one that is known all the same: it was scheduled, or has an agent."""
+    return key in master.maintenance.before or any(
+        (agent.hostname.lower(), agent.ip) == key for agent in master.agents.values()
+    )
 
 
 def is_down(master: Master, hostname: str, ip: str) -> bool:

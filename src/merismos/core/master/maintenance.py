@@ -77,7 +77,7 @@ def _update(schedule: maintenance.Schedule, request: int, master: Master, now: f
 
 def _take_down(ids: Sequence[mesos.MachineID], request: int, master: Master, now: float) -> None:
     known = master.maintenance.machines
-    rejection = validate_down(ids, known)
+    rejection = validate_down(ids, known, functools.partial(machines.is_up, master))
     if rejection is not None:
         _answer(master, request, 400, rejection.message, now)
         return
@@ -91,7 +91,7 @@ def _take_down(ids: Sequence[mesos.MachineID], request: int, master: Master, now
 
 def _bring_up(ids: Sequence[mesos.MachineID], request: int, master: Master, now: float) -> None:
     known = master.maintenance.machines
-    rejection = validate_up(ids, known)
+    rejection = validate_up(ids, known, functools.partial(machines.is_up, master))
     if rejection is not None:
         _answer(master, request, 400, rejection.message, now)
         return
@@ -118,6 +118,7 @@ def _store(master: Master, planned: Machines, schedule: maintenance.Schedule, re
 
 
 def _on_stored(planned: Machines, schedule: maintenance.Schedule, request: int, master: Master, now: float) -> None:
+    master.maintenance.before.update(dict.fromkeys(key for key in master.maintenance.machines if key not in planned))
     master.maintenance.machines = planned
     master.maintenance.schedule = schedule
     master.maintenance.changing = False

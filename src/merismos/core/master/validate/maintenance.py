@@ -13,11 +13,12 @@ from merismos.model.rejection import Rejection
 from merismos.protocol import json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from merismos.protocol.v1 import maintenance, mesos
 
     Machines = Mapping[Key, mesos.MachineInfo]
+    IsUp = Callable[[Key], bool]
 
 
 def validate_schedule(schedule: maintenance.Schedule, machines: Machines) -> Rejection | None:
@@ -38,17 +39,19 @@ def validate_schedule(schedule: maintenance.Schedule, machines: Machines) -> Rej
     return None
 
 
-def validate_down(ids: Sequence[mesos.MachineID], machines: Machines) -> Rejection | None:
+def validate_down(ids: Sequence[mesos.MachineID], machines: Machines, is_up: IsUp) -> Rejection | None:
     """Return why these machines can't be taken down."""
-    return _validate_mode(ids, machines, Mode.DRAINING, "is not in DRAINING mode and cannot be brought down")
+    return _validate_mode(ids, machines, is_up, Mode.DRAINING, "is not in DRAINING mode and cannot be brought down")
 
 
-def validate_up(ids: Sequence[mesos.MachineID], machines: Machines) -> Rejection | None:
+def validate_up(ids: Sequence[mesos.MachineID], machines: Machines, is_up: IsUp) -> Rejection | None:
     """Return why these machines can't be brought up."""
-    return _validate_mode(ids, machines, Mode.DOWN, "is not in DOWN mode and cannot be brought up")
+    return _validate_mode(ids, machines, is_up, Mode.DOWN, "is not in DOWN mode and cannot be brought up")
 
 
-def _validate_mode(ids: Sequence[mesos.MachineID], machines: Machines, mode: Mode, fault: str) -> Rejection | None:
+def _validate_mode(
+    ids: Sequence[mesos.MachineID], machines: Machines, is_up: IsUp, mode: Mode, fault: str
+) -> Rejection | None:
     if not ids:
         return Rejection("maintenance_invalid", "List of machines is empty")
     rejection = _validate_ids(ids, {})
@@ -56,9 +59,9 @@ def _validate_mode(ids: Sequence[mesos.MachineID], machines: Machines, mode: Mod
         return rejection
     for machine_id in ids:
         machine = machines.get(key_of(machine_id))
-        if machine is None:
+        if machine is None and not is_up(key_of(machine_id)):
             return _refusal(machine_id, "is not part of a maintenance schedule")
-        if machine.mode is not mode:
+        if machine is None or machine.mode is not mode:
             return _refusal(machine_id, fault)
     return None
 
