@@ -106,15 +106,15 @@ def test_the_first_event_of_which_other_effects_come_is_named() -> None:
 
 def test_a_difference_is_shown_from_both_sides(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     altered = list(records(longest("master")))
-    number = next(n for n, one in enumerate(altered) if isinstance(one, Handled) and one.kind == "SchedulerCalled")
+    number = next(n for n, one in enumerate(altered) if isinstance(one, Handled) and one.kind == "SchedulerSubscribed")
     record = altered[number]
     assert isinstance(record, Handled)
-    record.effects[0] = ("Respond", 0)
+    record.effects[0] = ("OpenStream", 0)
     code, said = replay(capsys, tmp_path, tape_of(*altered))
     assert code == 1
     assert f"the first {number - 1} events gave the same effects; event {number} gave others" in said
-    assert "effect 1, recorded: Respond, digest 00000000" in said
-    assert "effect 1, replayed: Respond {'request': " in said
+    assert "effect 1, recorded: OpenStream, digest 00000000" in said
+    assert "effect 1, replayed: OpenStream {'request': " in said
     assert "'framework_id': {'value': " in said
 
 
