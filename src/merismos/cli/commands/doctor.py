@@ -20,6 +20,7 @@ from merismos.adapters.linux import cgroup_detection
 from merismos.cli import cluster, output
 from merismos.cli.client import Client, find_master
 from merismos.cli.errors import CommandError
+from merismos.containers.oci import find_runtime
 from merismos.sdk import address, local_cluster
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -45,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def check_machine() -> list[Finding]:
     """Look at this machine."""
-    return [_python(), _open_files(), *_cgroups(), _temporary_folder(), _local_cluster()]
+    return [_python(), _open_files(), *_cgroups(), _images(), _temporary_folder(), _local_cluster()]
 
 
 def check_cluster(given: str | None) -> list[Finding]:
@@ -97,6 +98,18 @@ def _cgroups(hierarchy: Path = Path("/sys/fs/cgroup")) -> list[Finding]:
         return [_finding("cgroups", WARNING, f"an agent started here can't limit its tasks: {why}")]
     able = _finding("cgroups", OK, f"version {version}; an agent may have --isolation={','.join(ready)}")
     return [able, *[_finding(f"cgroups/{one}", WARNING, why) for one, why in obstacles.items() if why is not None]]
+
+
+def _images() -> Finding:
+    """Say whether an agent may run containers of images here."""
+    runtime = find_runtime()
+    if runtime is None:
+        return _finding("images", WARNING, "no OCI runtime is here; for containers of images: apt-get install runc")
+    if os.geteuid() != 0:
+        return _finding(
+            "images", WARNING, f"{runtime} is here, but an agent with --image_providers=docker must be root"
+        )
+    return _finding("images", OK, f"an agent may have --image_providers=docker, by {runtime}")
 
 
 def _temporary_folder() -> Finding:
