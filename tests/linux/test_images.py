@@ -14,7 +14,8 @@ import pytest
 
 from linux.cgroup_agent import left_of, new_root
 from linux.cgroup_agent import why_not as cgroups_missing
-from linux.image_agent import ImageAgent, eventually, image_agent, of_docker, why_not
+from linux.image_agent import ImageAgent, eventually, image_agent, make_images, of_docker, why_not
+from linux.image_builder import BuiltImage, busybox_layer
 from linux.loops import in_a_loop
 from merismos.adapters.linux.mounts import mount_memory
 from merismos.containers.supervisor import read_procs
@@ -380,3 +381,43 @@ async def test_a_session_with_a_task_of_an_image_is_inside_of_its_container(tmp_
         assert await operator.status_of(terminal) == 3 << 8
         agent.master.send(kill_of("t", grace_s=600.0))
         await agent.end_of("t")
+
+
+@in_a_loop
+async def test_an_agent_that_is_killed_while_it_pulls_or_makes_containers_leaves_nothing_and_starts_none_twice(
+    tmp_path: Path,
+) -> None:
+    async with image_agent(tmp_path) as agent:
+        for begun in ("leases", "bundles"):
+            names = [f"{begun}-{number}" for number in range(8)]
+            for name in names:
+                agent.run(name, "echo once >> /mnt/mesos/sandbox/times")
+            folder, pattern = (
+                (agent.store, "leases/*/[!.]*") if begun == "leases" else (agent.work_dir, "meta/oci/bundles/*")
+            )
+            await eventually(lambda at=folder, of=pattern: any(at.glob(of)))
+            await agent.agent.kill()
+            await agent.agent.start()
+            for name in names:
+                if not agent.master.states(name):
+                    agent.run(name, "echo once >> /mnt/mesos/sandbox/times")
+            for name in names:
+                status = await agent.end_of(name)
+                times = agent.sandbox(name) / "times"
+                if status["state"] == "TASK_FINISHED":
+                    assert times.read_text() == "once\n"
+                else:  # it might have been started, and what would know is gone: a supervisor ends with nothing to hold
+                    assert status["message"].startswith("what held the agent's containers ended"), status
+                    assert not times.exists()
+            await eventually(lambda: agent.remains() == [], agent.remains)
+
+
+@in_a_loop
+async def test_an_image_with_a_user_beyond_all_numbers_fails_its_task_and_nothing_else(tmp_path: Path) -> None:
+    images = make_images(tmp_path)
+    BuiltImage(busybox_layer(), config={"Cmd": ["true"], "User": "9" * 30}).save(images / "odd.tar", "odd:latest")
+    async with image_agent(tmp_path) as agent:
+        agent.run("odd", {"shell": False}, image="odd")
+        assert (await agent.end_of("odd"))["reason"] == "REASON_CONTAINER_LAUNCH_FAILED"
+        await eventually(lambda: agent.remains() == [], agent.remains)
+        assert await agent.output_of("t", "echo on") == "on\n"

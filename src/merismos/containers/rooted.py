@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from merismos.containers.images.documents import ImageError
 from merismos.containers.oci import OciRuntime
 from merismos.core.agent import effects
 
@@ -67,7 +66,7 @@ class RootedContainers:
         container_id = effect.container_id
         try:
             command = await asyncio.to_thread(self._runtime.prepare, effect)
-        except (OSError, LookupError, ImageError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever an image's words make the system raise fails the task, not the agent
             self._fail(effect, str(error) or type(error).__name__)
             return
         finally:
