@@ -250,6 +250,16 @@ def test_an_executor_that_lost_its_connection_may_subscribe_again() -> None:
     ]
 
 
+def test_an_update_of_a_task_that_nobody_knows_any_more_is_acknowledged_and_dropped_when_its_executor_comes_back() -> (
+    None
+):
+    rig = ExecutorRig.with_executor(job("a"))
+    rig.handle(events.ExecutorStreamLost(rig.calls))
+    rig.subscribe(updates=[update("long-over", "TASK_FINISHED", 3)])
+    assert rig.acknowledged() == [("long-over", 3)]
+    assert rig.sent(link.UpdateStatus) == []
+
+
 def test_a_task_that_was_sent_in_vain_is_sent_again() -> None:
     rig = ExecutorRig.with_executor(job("a"))
     rig.handle(events.ExecutorStreamLost(rig.calls))

@@ -64,9 +64,13 @@ def on_executor_subscribed(agent: Agent, event: events.ExecutorSubscribed, now: 
     subscribe = call.subscribe
     assert subscribe is not None
     for update in subscribe.unacknowledged_updates:
-        fault = fault_of_update(call, update) or _take_update(agent, executor, update.status, now)
+        malformed = fault_of_update(call, update)
+        fault = malformed or _take_update(agent, executor, update.status, now)
         if fault is not None:
             agent.effects.append(Log("warning", f"an update of executor '{executor.executor_id}' is dropped: {fault}"))
+        if fault is not None and malformed is None:
+            # Its task was over before this agent started: an executor that kept it would wait for ever.
+            _acknowledge(agent, executor, update.status)
     if first and not executor.live_tasks():
         shut_down_executor(agent, executor, now)
         return
@@ -191,12 +195,14 @@ def _take_update(agent: Agent, executor: Executor, status: mesos.TaskStatus, now
         if status.state in TERMINAL:
             end_task(agent, task, str(status.state), now)
             complete_if_over(agent, task, now)
-    send(
-        agent,
-        executor,
-        api.Event(type=api.Event_Type.ACKNOWLEDGED, acknowledged=api.Event_Acknowledged(task_id=task_id, uuid=uuid)),
-    )
+    _acknowledge(agent, executor, status)
     return None
+
+
+def _acknowledge(agent: Agent, executor: Executor, status: mesos.TaskStatus) -> None:
+    assert status.uuid is not None
+    acknowledged = api.Event_Acknowledged(task_id=status.task_id, uuid=status.uuid)
+    send(agent, executor, api.Event(type=api.Event_Type.ACKNOWLEDGED, acknowledged=acknowledged))
 
 
 def _complete_status(agent: Agent, executor: Executor, status: mesos.TaskStatus, now: float) -> None:
