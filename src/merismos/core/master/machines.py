@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from merismos.core.master.turns import Turns
 from merismos.protocol.v1 import maintenance, mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from merismos.core.master.state import Agent, Master
 
@@ -29,18 +30,16 @@ _SCHEDULE_DECODER = msgspec.json.Decoder(maintenance.Schedule, strict=False)
 class Maintenance:
     """What operators have planned.
 
-    Shapes: `machines` holds each machine of `schedule`, in its order; `before` those that were in it under this leader; `waiting` the changes that begin once the one under way
-    is written; `agents` the agents whose machine has an unavailability, by id.
+    Shapes: `machines` holds each machine of `schedule`, in its order; `before` those that were in it under this leader; `agents` the agents whose machine has an unavailability, by id.
     """
 
-    __slots__ = ("agents", "before", "changing", "machines", "schedule", "waiting")
+    __slots__ = ("agents", "before", "machines", "schedule", "turns")
 
     def __init__(self) -> None:
         self.machines: dict[Key, mesos.MachineInfo] = {}
         self.schedule = maintenance.Schedule()
         self.before: dict[Key, None] = {}
-        self.changing = False
-        self.waiting: list[Callable[[Master, float], None]] = []
+        self.turns = Turns()
         self.agents: dict[str, Agent] = {}
 
 

@@ -24,12 +24,11 @@ from merismos.protocol import json
 from merismos.protocol.v1 import maintenance, mesos
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from merismos.core.master.state import Agent, Master
     from merismos.protocol.v1.master import Call
 
-    Change = Callable[["Master", float], None]
     Machines = dict[machines.Key, mesos.MachineInfo]
 
 _DOWN = "Operator initiated 'Machine DOWN'"
@@ -38,33 +37,29 @@ _DOWN = "Operator initiated 'Machine DOWN'"
 def on_update_schedule(master: Master, call: Call, request: int, now: float) -> None:
     """Replace the schedule."""
     assert call.update_maintenance_schedule is not None
-    _in_turn(master, functools.partial(_update, call.update_maintenance_schedule.schedule, request), now)
+    change = functools.partial(_update, call.update_maintenance_schedule.schedule, request)
+    master.maintenance.turns.take(change, master, now)
 
 
 def on_start(master: Master, call: Call, request: int, now: float) -> None:
     """Take machines down."""
     assert call.start_maintenance is not None
-    _in_turn(master, functools.partial(_take_down, call.start_maintenance.machines, request), now)
+    change = functools.partial(_take_down, call.start_maintenance.machines, request)
+    master.maintenance.turns.take(change, master, now)
 
 
 def on_stop(master: Master, call: Call, request: int, now: float) -> None:
     """Bring machines up."""
     assert call.stop_maintenance is not None
-    _in_turn(master, functools.partial(_bring_up, call.stop_maintenance.machines, request), now)
+    change = functools.partial(_bring_up, call.stop_maintenance.machines, request)
+    master.maintenance.turns.take(change, master, now)
 
 
-def _in_turn(master: Master, change: Change, now: float) -> None:
-    if master.maintenance.changing:
-        master.maintenance.waiting.append(change)
-    else:
-        change(master, now)
-
-
-def _update(schedule: maintenance.Schedule, request: int, master: Master, now: float) -> None:
+def _update(schedule: maintenance.Schedule, request: int, master: Master, now: float) -> None:  # noqa: ARG001 - a change's shape
     known = master.maintenance.machines
     rejection = validate_schedule(schedule, known)
     if rejection is not None:
-        _answer(master, request, 400, rejection.message, now)
+        master.effects.append(Respond(request, 400, rejection.message))
         return
     planned: Machines = {}
     for window in schedule.windows:
@@ -75,11 +70,11 @@ def _update(schedule: maintenance.Schedule, request: int, master: Master, now: f
     _store(master, planned, schedule, request)
 
 
-def _take_down(ids: Sequence[mesos.MachineID], request: int, master: Master, now: float) -> None:
+def _take_down(ids: Sequence[mesos.MachineID], request: int, master: Master, now: float) -> None:  # noqa: ARG001 - a change's shape
     known = master.maintenance.machines
     rejection = validate_down(ids, known, functools.partial(machines.is_up, master))
     if rejection is not None:
-        _answer(master, request, 400, rejection.message, now)
+        master.effects.append(Respond(request, 400, rejection.message))
         return
     down = dict.fromkeys(key_of(one) for one in ids)
     planned = {
@@ -89,11 +84,11 @@ def _take_down(ids: Sequence[mesos.MachineID], request: int, master: Master, now
     _store(master, planned, master.maintenance.schedule, request)
 
 
-def _bring_up(ids: Sequence[mesos.MachineID], request: int, master: Master, now: float) -> None:
+def _bring_up(ids: Sequence[mesos.MachineID], request: int, master: Master, now: float) -> None:  # noqa: ARG001 - a change's shape
     known = master.maintenance.machines
     rejection = validate_up(ids, known, functools.partial(machines.is_up, master))
     if rejection is not None:
-        _answer(master, request, 400, rejection.message, now)
+        master.effects.append(Respond(request, 400, rejection.message))
         return
     up = dict.fromkeys(key_of(one) for one in ids)
     windows = []
@@ -113,7 +108,7 @@ def _store(master: Master, planned: Machines, schedule: maintenance.Schedule, re
         (MACHINES, name_of(key), json.encode(machine)) for key, machine in planned.items() if known.get(key) != machine
     ]
     changes.append((TABLE, SCHEDULE, json.encode(schedule) if schedule.windows else b""))
-    master.maintenance.changing = True
+    master.maintenance.turns.begin()
     registrar.store(master, changes, functools.partial(_on_stored, planned, schedule, request))
 
 
@@ -121,18 +116,10 @@ def _on_stored(planned: Machines, schedule: maintenance.Schedule, request: int, 
     master.maintenance.before.update(dict.fromkeys(key for key in master.maintenance.machines if key not in planned))
     master.maintenance.machines = planned
     master.maintenance.schedule = schedule
-    master.maintenance.changing = False
     for agent in list(master.agents.values()):
         settle(master, agent, now)
-    _answer(master, request, 200, "", now)
-
-
-def _answer(master: Master, request: int, status: int, body: str, now: float) -> None:
-    """Answer a change, and begin the next one."""
-    master.effects.append(Respond(request, status, body))
-    waiting = master.maintenance.waiting
-    if waiting and not master.maintenance.changing:
-        waiting.pop(0)(master, now)
+    master.effects.append(Respond(request, 200))
+    master.maintenance.turns.end(master, now)
 
 
 def settle(master: Master, agent: Agent, now: float) -> None:
