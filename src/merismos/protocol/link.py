@@ -162,11 +162,13 @@ class RunTaskGroup(Message):
 
 
 class KillTask(Message):
-    """End a task; `grace_s` overrides its kill policy."""
+    """End a task; `grace_s` overrides its kill policy, `reason` and `state` what is told of a task that was killed."""
 
     framework_id: str
     task_id: str
     grace_s: float | None = None
+    reason: str = ""
+    state: str = ""
 
 
 class AcknowledgeStatus(Message):

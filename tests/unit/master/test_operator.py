@@ -27,7 +27,7 @@ def test_an_operator_tears_a_framework_down() -> None:
         ({"type": "TEARDOWN"}, (400, "Failed to validate master::Call: Expecting 'teardown' to be present")),
         ({"type": "UNKNOWN"}, (501, "501 Not Implemented.")),
         ({"type": "UPDATE_QUOTA"}, (400, "Failed to validate master::Call: Expecting 'update_quota' to be present")),
-        ({"type": "DRAIN_AGENT"}, (501, "DRAIN_AGENT is not supported yet")),
+        ({"type": "DRAIN_AGENT"}, (400, "Failed to validate master::Call: Expecting 'drain_agent' to be present")),
         ({"type": "MARK_AGENT_GONE", "mark_agent_gone": {"agent_id": {"value": "zz"}}}, (404, "Agent 'zz' not found")),
         ({"type": "UPDATE_WEIGHTS", "update_weights": {"weight_infos": []}}, (200, "")),
         (

@@ -64,7 +64,7 @@ def test_a_task_whose_agents_link_is_down_is_ended_when_it_is_back() -> None:
     rig.handle(happened.LinkClosed(agent.link))
     assert kill(rig, "t-1") == (202, "")
     (record,) = rig.master.agents.values()
-    assert record.kills == {(framework.id, "t-1"): None}
+    assert record.kills == {(framework.id, "t-1"): link.KillTask(framework.id, "t-1")}
 
 
 def test_a_task_on_an_unreachable_agent_cannot_be_ended() -> None:

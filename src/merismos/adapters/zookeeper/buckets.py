@@ -21,7 +21,7 @@ TRANSACTION_BYTES: Final = (
     64 * 1024
 )  # ZooKeeper keeps its last 500 transactions in memory: bigger ones have ended a small server
 FORMAT: Final = b"\x01"
-BY_KEY: Final = frozenset({"agents", "unreachable", "gone", "machines", "frameworks"})
+BY_KEY: Final = frozenset({"agents", "unreachable", "gone", "machines", "frameworks", "drains"})
 _COMPRESSION: Final = 1
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(list[tuple[str, str, bytes]])

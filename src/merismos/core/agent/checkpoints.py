@@ -82,6 +82,7 @@ class KillBegun(Record):
     reason: str | None
     at: float
     due_at: float
+    state: str = ""
 
 
 class ExecutorTaken(Record):

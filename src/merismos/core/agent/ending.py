@@ -22,7 +22,7 @@ from merismos.core.agent.effects import (
 )
 from merismos.core.agent.executors_limits import update_limits
 from merismos.core.agent.state import Agent, Framework, Link, Phase, Task
-from merismos.core.agent.statuses import update_task
+from merismos.core.agent.statuses import as_told, update_task
 from merismos.core.containers.exit_status import describe_exit, succeeded
 from merismos.core.containers.image_plan import image_of
 from merismos.protocol import link
@@ -170,7 +170,7 @@ def end_task(agent: Agent, task: Task, state: str, now: float) -> None:
     """Take a task of a custom executor as over."""
     task.phase = Phase.ENDED
     task.ended_at = now
-    task.state = state
+    task.state = as_told(task, state)
     if task.executor is not None:
         update_limits(agent, task.executor)
     stop_if_over(agent, now)

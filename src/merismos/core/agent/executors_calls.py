@@ -24,7 +24,7 @@ from merismos.core.agent.ending import complete_if_over, end_task
 from merismos.core.agent.executors import deliver, kill_event, send, shut_down_executor
 from merismos.core.agent.executors_state import Executor, ExecutorPhase
 from merismos.core.agent.state import Link, Phase
-from merismos.core.agent.statuses import owe_status
+from merismos.core.agent.statuses import as_told, owe_status
 from merismos.model.task_states import TERMINAL
 from merismos.protocol import json, link
 from merismos.protocol.v1 import executor as api
@@ -32,7 +32,7 @@ from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:
     from merismos.core.agent import events
-    from merismos.core.agent.state import Agent
+    from merismos.core.agent.state import Agent, Task
 
 UUID_BYTES = 16
 UUIDS_MAX = 1024
@@ -189,7 +189,7 @@ def _take_update(agent: Agent, executor: Executor, status: mesos.TaskStatus, now
             del task.uuids[next(iter(task.uuids))]
         task.phase = Phase.RUNNING
         if not agent.frameworks[task.framework_id].shutting_down:
-            _complete_status(agent, executor, status, now)
+            _complete_status(agent, executor, task, status, now)
             owe_status(agent, task, str(status.state), uuid, json.encode(status), now)
             del task.statuses[:-STATUSES_MAX]
         if status.state in TERMINAL:
@@ -205,8 +205,12 @@ def _acknowledge(agent: Agent, executor: Executor, status: mesos.TaskStatus) -> 
     send(agent, executor, api.Event(type=api.Event_Type.ACKNOWLEDGED, acknowledged=acknowledged))
 
 
-def _complete_status(agent: Agent, executor: Executor, status: mesos.TaskStatus, now: float) -> None:
+def _complete_status(agent: Agent, executor: Executor, task: Task, status: mesos.TaskStatus, now: float) -> None:
     """Add what only the agent knows to an executor's status."""
+    kinds = mesos.TaskState
+    if task.kill_reason is not None and status.state in {kinds.TASK_KILLING, kinds.TASK_KILLED}:
+        status.reason = mesos.TaskStatus_Reason(task.kill_reason)
+        status.state = kinds(as_told(task, str(status.state)))
     status.agent_id = mesos.AgentID(value=agent.registration.agent_id)
     status.executor_id = mesos.ExecutorID(value=executor.executor_id)
     if status.timestamp is None:

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 def on_kill_task(agent: Agent, message: link.KillTask, now: float) -> None:
     """End a task; one that isn't here is reported as dropped, so that nobody waits for it."""
     task = agent.task(message.framework_id, message.task_id)
+    if task is not None and message.reason and not task.is_over():
+        task.kill_reason, task.kill_state = message.reason, message.state
     if task is not None and task.is_custom():
         kill_in_executor(agent, task, now, message.grace_s)
     elif task is not None:
@@ -129,13 +131,13 @@ def kill(agent: Agent, task: Task, now: float, *, grace_s: float | None = None, 
     first = not task.killing
     if first:
         task.killing = True
-        task.kill_reason = reason
+        task.kill_reason = reason or task.kill_reason
         task.kill_at = now
         agent.deadlines.cancel(("complete", task.container_id))
         stop_checks(agent, task)
     grace = grace_of(agent, task) if grace_s is None else max(grace_s, 0.0)
     task.kill_due_at = task.kill_at + grace
-    begun = KillBegun(task.kill_reason, task.kill_at, task.kill_due_at)
+    begun = KillBegun(task.kill_reason, task.kill_at, task.kill_due_at, task.kill_state)
     agent.checkpoints.keep(task_key(task.framework_id, task.task_id), begun)
     agent.deadlines.set(("kill", task.container_id), task.kill_due_at)
     if first:

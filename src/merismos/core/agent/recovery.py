@@ -220,6 +220,7 @@ def restore_task(agent: Agent, taken: TaskTaken | GroupTaskTaken, story: list[An
             case KillBegun():
                 task.killing = True
                 task.kill_reason = record.reason
+                task.kill_state = record.state
                 task.kill_at = record.at
                 task.kill_due_at = record.due_at
             case _:

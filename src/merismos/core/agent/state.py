@@ -110,6 +110,7 @@ class Task:
         "kill_due_at",
         "kill_grace_s",
         "kill_reason",
+        "kill_state",
         "killing",
         "limitation",
         "phase",
@@ -140,7 +141,8 @@ class Task:
         self.holder = ""
         self.pid = 0
         self.killing = False
-        self.kill_reason: str | None = None
+        self.kill_reason: str | None = None  # what is told of its end, where that isn't plainly a kill
+        self.kill_state = ""
         self.kill_at = 0.0
         self.kill_due_at = 0.0
         self.complete_at: float | None = None

@@ -28,6 +28,7 @@ _COUNTED = {
     "TASK_DROPPED": "tasks_dropped",
     "TASK_GONE": "tasks_gone",
 }
+_KILLS = frozenset({"TASK_KILLING", "TASK_KILLED"})
 _encode = msgspec.json.encode
 
 
@@ -85,6 +86,11 @@ def render_status(
     return b"".join(parts)
 
 
+def as_told(task: Task, state: str) -> str:
+    """Return the state in which a task is said to end: whoever had it killed may have named another than TASK_KILLED."""
+    return task.kill_state if state == "TASK_KILLED" and task.kill_state else state
+
+
 def update_task(
     agent: Agent,
     task: Task,
@@ -96,6 +102,9 @@ def update_task(
     from_agent: bool = False,
 ) -> None:
     """Move a task to `state` and owe its scheduler an update that says so."""
+    if task.kill_reason is not None and state in _KILLS:
+        reason = task.kill_reason
+    state = as_told(task, state)
     rendering = task.rendering
     if not isinstance(rendering, Rendering):
         rendering = task.rendering = Rendering(agent, task.task_id, task.executor_id)

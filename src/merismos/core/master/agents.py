@@ -12,13 +12,26 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from merismos.core.master import counters, inverse_offers, messages, offers, publish, quota, registrar, removals, tasks
+from merismos.core.master import (
+    counters,
+    drains,
+    inverse_offers,
+    messages,
+    offers,
+    publish,
+    quota,
+    registrar,
+    removals,
+    tasks,
+)
 from merismos.core.master.effects import CloseLink, SendToAgent
 from merismos.core.master.statuses import state_for
 from merismos.model.task_states import TERMINAL
 from merismos.protocol import link
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from merismos.core.master.state import Agent, Master, Task
 
 UNHEALTHY = "health check timed out"
@@ -202,7 +215,7 @@ def leave(master: Master, agent: Agent, now: float, message: str, metric: str) -
         return
     master.leaving[agent.id] = None
     then = functools.partial(_on_left, agent.id, message, metric)
-    registrar.store(master, [("agents", agent.id, b"")], then)
+    registrar.store(master, [("agents", agent.id, b""), *drains.forgetting(master, [agent.id])], then)
 
 
 def _on_left(agent_id: str, message: str, metric: str, master: Master, now: float) -> None:
@@ -212,15 +225,30 @@ def _on_left(agent_id: str, message: str, metric: str, master: Master, now: floa
         return
     counters.count(master, "master/slave_removals")
     counters.count(master, f"master/slave_removals/reason_{metric}")
+    master.drains.pop(agent_id, None)
     _end_tasks(master, agent, now, "TASK_GONE", "REASON_AGENT_REMOVED", f"Agent {agent.hostname} removed: {message}")
     _forget(master, agent, now)
     publish.agent_removed(master, agent)
+
+
+def store_gone(master: Master, agent_id: str, now: float, then: Callable[[float, Master, float], None]) -> None:
+    """Write down that an agent never comes back; `then` is called with the wall time of that, and has to call `mark_gone`."""
+    wall_at = now + master.wall_offset_s
+    master.leaving[agent_id] = None
+    changes = [
+        ("agents", agent_id, b""),
+        ("unreachable", agent_id, b""),
+        ("gone", agent_id, registrar.number(wall_at)),
+        *drains.forgetting(master, [agent_id]),
+    ]
+    registrar.store(master, changes, functools.partial(then, wall_at))
 
 
 def mark_gone(master: Master, agent_id: str, wall_at: float, now: float, ending: Ending = MARKED_GONE) -> None:
     """An operator says that an agent never comes back, and it is written down: end what it had."""
     master.leaving.pop(agent_id, None)
     master.gone_agents[agent_id] = wall_at
+    master.drains.pop(agent_id, None)
     master.agents_with_unreachable_tasks.pop(agent_id, None)
     registrar.expect_garbage(master, now)
     master.unreachable_agents.pop(agent_id, None)

@@ -15,6 +15,7 @@ from merismos.core.master import (
     agents,
     calls,
     coordination,
+    drain,
     events,
     inverse_offers,
     links,
@@ -136,6 +137,7 @@ DUE: dict[str, Callable[[Master, str, float], None]] = {
     "agent": agents.on_patience_over,
     "removal": lambda master, _, now: agents.on_removal_permitted(master, now),
     "recovery": lambda master, _, now: recovery.on_recovery_over(master, now),
+    "empty": drain.on_empty,
     "inverse_offers": lambda master, _, now: inverse_offers.ask(master, now),
     "gc": lambda master, _, now: recovery.collect_garbage(master, now),
 }

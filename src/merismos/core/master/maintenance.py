@@ -136,10 +136,7 @@ def _remove(master: Master, agent: Agent, now: float) -> None:
     """End an agent, once it is written that it never comes back."""
     if agent.id in master.leaving:
         return
-    wall_at = now + master.wall_offset_s
-    master.leaving[agent.id] = None
-    changes = [("agents", agent.id, b""), ("gone", agent.id, registrar.number(wall_at))]
-    registrar.store(master, changes, functools.partial(_on_removed, agent, wall_at))
+    agents.store_gone(master, agent.id, now, functools.partial(_on_removed, agent))
 
 
 def _on_removed(agent: Agent, wall_at: float, master: Master, now: float) -> None:

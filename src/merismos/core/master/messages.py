@@ -43,22 +43,28 @@ def on_kill(master: Master, framework: Framework, call: ThinCall, request: int, 
     end_task(master, task, grace_s)
 
 
-def end_task(master: Master, task: Task, grace_s: float | None) -> None:
-    """Ask a task's agent to end it, and again whenever its link comes back before the task has ended."""
-    framework_id = task.framework.id
-    task.agent.kills[framework_id, task.id] = grace_s
-    if task.agent.link is not None:
-        master.effects.append(SendToAgent(task.agent.link, link.KillTask(framework_id, task.id, grace_s)))
+def end_task(master: Master, task: Task, grace_s: float | None, *, reason: str = "", state: str = "") -> None:
+    """Ask a task's agent to end it, and again whenever its link comes back before the task has ended.
+
+    Shapes: `reason` and `state`, where given, are told in place of none and TASK_KILLED; later kills keep them.
+    """
+    agent, key = task.agent, (task.framework.id, task.id)
+    before = agent.kills.get(key)
+    if before is not None:
+        reason, state = reason or before.reason, state or before.state
+    kill = agent.kills[key] = link.KillTask(*key, grace_s, reason, state)
+    if agent.link is not None:
+        master.effects.append(SendToAgent(agent.link, kill))
 
 
 def send_kept_kills(master: Master, agent: Agent) -> None:
     """Send the kills that came in while an agent's link was down, and those that may have gone down with it."""
     assert agent.link is not None
-    for (framework_id, task_id), grace_s in list(agent.kills.items()):
+    for (framework_id, task_id), kill in list(agent.kills.items()):
         framework = master.frameworks.get(framework_id)
         task = None if framework is None else framework.tasks.get(task_id)
         if task is not None and task.agent is agent and task.state not in TERMINAL:
-            master.effects.append(SendToAgent(agent.link, link.KillTask(framework_id, task_id, grace_s)))
+            master.effects.append(SendToAgent(agent.link, kill))
         else:
             del agent.kills[framework_id, task_id]
 

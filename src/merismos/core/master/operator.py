@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from merismos.core.master import agents, frameworks, maintenance, quota, registrar
+from merismos.core.master import agents, drain, frameworks, maintenance, quota, registrar
 from merismos.core.master.effects import Respond
 from merismos.model.roles import validate_role
 from merismos.protocol.v1.master import Call, Call_Type
@@ -102,17 +102,10 @@ def _on_mark_agent_gone(master: Master, call: Call, request: int, now: float) ->
     ):
         _respond(master, request, 404, f"Agent '{agent_id}' not found")
         return
-    wall_at = now + master.wall_offset_s
-    master.leaving[agent_id] = None
-    changes = [
-        ("agents", agent_id, b""),
-        ("unreachable", agent_id, b""),
-        ("gone", agent_id, registrar.number(wall_at)),
-    ]
-    registrar.store(master, changes, functools.partial(_on_marked_gone, agent_id, wall_at, request))
+    agents.store_gone(master, agent_id, now, functools.partial(_on_marked_gone, agent_id, request))
 
 
-def _on_marked_gone(agent_id: str, wall_at: float, request: int, master: Master, now: float) -> None:
+def _on_marked_gone(agent_id: str, request: int, wall_at: float, master: Master, now: float) -> None:
     agents.mark_gone(master, agent_id, wall_at, now)
     _respond(master, request, 200)
 
@@ -126,5 +119,8 @@ CALLS: dict[str, tuple[str, OperatorHandler]] = {
     Call_Type.UPDATE_MAINTENANCE_SCHEDULE: ("update_maintenance_schedule", maintenance.on_update_schedule),
     Call_Type.START_MAINTENANCE: ("start_maintenance", maintenance.on_start),
     Call_Type.STOP_MAINTENANCE: ("stop_maintenance", maintenance.on_stop),
+    Call_Type.DRAIN_AGENT: ("drain_agent", drain.on_drain),
+    Call_Type.DEACTIVATE_AGENT: ("deactivate_agent", drain.on_deactivate),
+    Call_Type.REACTIVATE_AGENT: ("reactivate_agent", drain.on_reactivate),
     Call_Type.MARK_AGENT_GONE: ("mark_agent_gone", _on_mark_agent_gone),
 }

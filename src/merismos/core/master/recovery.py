@@ -12,7 +12,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
-from merismos.core.master import agents, registrar
+from merismos.core.master import agents, drains, registrar
 from merismos.core.master.effects import Exit
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def collect_garbage(master: Master, now: float) -> None:
         registrar.expect_garbage(master, now)
     if forgotten:
         changes = [(table, key, b"") for table, key, _ in forgotten]
+        changes += drains.forgetting(master, [key for table, key, _ in forgotten if table == "unreachable"])
         registrar.store(master, changes, functools.partial(_on_forgotten, forgotten))
 
 
@@ -91,3 +92,5 @@ def _on_forgotten(forgotten: Forgotten, master: Master, now: float) -> None:  # 
         if tables[table].get(key) == at:
             del tables[table][key]
             master.agents_with_unreachable_tasks.pop(key, None)
+            if table == "unreachable":
+                master.drains.pop(key, None)

@@ -3,7 +3,7 @@
 Rules: nothing depends on an entry before its write came back; writes come back in the order in which they were asked for.
 Tables: `agents` (admitted, by id: AgentInfo), `unreachable` and `gone` (by agent id: wall time in seconds),
 `frameworks` (removed, by id: wall time), `weights` (by role), `quota` (by role: QuotaConfig), `machines` (by hostname and address:
-MachineInfo), `maintenance` (its one `schedule`). Entries of tables that aren't read here stay in the store as they are.
+MachineInfo), `maintenance` (its one `schedule`), `drains` (by agent id: Drain). Entries of tables that aren't read here stay in the store as they are.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from merismos.core.master import machines
+from merismos.core.master import drains, machines
 from merismos.core.master.effects import Exit, StoreRegistry
 from merismos.core.master.validate.quota import decode_quota
 from merismos.protocol.v1 import mesos
@@ -84,6 +84,8 @@ def recover(master: Master, entries: list[tuple[str, str, bytes]]) -> None:
                 master.quotas[key] = decode_quota(value)
             elif table in {machines.MACHINES, machines.TABLE}:
                 machines.recover(master.maintenance, table, value)
+            elif table == drains.TABLE:
+                master.drains[key] = drains.decode(value)
         except msgspec.DecodeError:
             master.metrics["registrar/entries_invalid"] = master.metrics.get("registrar/entries_invalid", 0) + 1
     machines.put_in_order(master.maintenance)

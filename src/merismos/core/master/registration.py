@@ -19,6 +19,7 @@ import msgspec
 from merismos.core.master import (
     agents,
     counters,
+    drain,
     executors,
     frameworks,
     machines,
@@ -121,7 +122,7 @@ def _on_admitted(agent_id: str, arrival: Arrival, master: Master, now: float) ->
     _add(master, agent, [])
     _connect(master, agent, link_id, now)
     publish.agent_added(master, agent)
-    maintenance.settle(master, agent, now)
+    _settle(master, agent, now)
 
 
 def _make(master: Master, agent_id: str, arrival: Arrival, now: float) -> Agent:
@@ -144,6 +145,12 @@ def _describe(master: Master, agent: Agent, message: link.RegisterAgent | link.R
     agent.port = int(port) if port.isdecimal() else agent.info.port
     agent.version = message.version
     agent.capabilities = list(message.capabilities)
+
+
+def _settle(master: Master, agent: Agent, now: float) -> None:
+    """Treat an agent that is there as operators want it."""
+    maintenance.settle(master, agent, now)
+    drain.settle(master, agent, now)
 
 
 def _address_of(pid: str) -> tuple[str, str]:
@@ -239,7 +246,7 @@ def _reconnect(master: Master, agent: Agent, link_id: int, arrival: Arrival, now
     _agree(master, agent, message, now)
     master.allocator.activate_agent(agent.id)
     messages.send_kept_kills(master, agent)
-    maintenance.settle(master, agent, now)
+    _settle(master, agent, now)
 
 
 def _agree(master: Master, agent: Agent, message: link.ReregisterAgent, now: float) -> None:
@@ -337,7 +344,7 @@ def _rebuild(master: Master, agent: Agent, link_id: int, arrival: Arrival, now: 
         _announce_return(master, task, now)
     _lose_unreported(master, agent, now)
     publish.agent_added(master, agent)
-    maintenance.settle(master, agent, now)
+    _settle(master, agent, now)
 
 
 def _announce_return(master: Master, task: Task, now: float) -> None:

@@ -13,14 +13,17 @@ import msgspec
 
 from merismos.core.master.fixed_delay import FixedDelay
 from merismos.core.master.machines import Maintenance
+from merismos.core.master.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from merismos.core.allocator import Allocator
     from merismos.core.kernel import Deadlines, Effect, Event, Prng
+    from merismos.core.master.drains import Drain
     from merismos.model.quota import Quota
     from merismos.model.resources import Resources
+    from merismos.protocol.link import KillTask
     from merismos.protocol.v1 import mesos, scheduler
     from merismos.protocol.v1.allocator import InverseOfferStatus
 
@@ -161,7 +164,7 @@ class Agent:
         self.port = info.port
         self.ping_sequence = 0
         self.pings_missed = 0
-        self.kills: dict[tuple[str, str], float | None] = {}  # of tasks that haven't ended yet, with their grace
+        self.kills: dict[tuple[str, str], KillTask] = {}  # of tasks that haven't ended yet
         self.offers: dict[str, Offer] = {}
         self.unavailability: mesos.Unavailability | None = None  # when its machine will be away
         self.inverse_offers: dict[str, InverseOffer] = {}  # by framework id, as the two below: one at a time
@@ -239,6 +242,8 @@ class Master:
         self.offers: OrderedDict[str, Offer] = OrderedDict()  # the oldest first, as they time out
         self.inverse_offers: OrderedDict[str, InverseOffer] = OrderedDict()  # the oldest first
         self.maintenance = Maintenance()
+        self.drains: dict[str, Drain] = {}  # of deactivated agents, by id
+        self.drain_turns = Turns()
         self.next_framework = 0
         self.next_agent = 0
         self.next_offer = 0

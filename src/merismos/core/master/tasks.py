@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     from merismos.protocol.thin import ThinCall
 
 _ENDS: Final = frozenset(
-    {"TASK_FINISHED", "TASK_FAILED", "TASK_KILLED", "TASK_ERROR", "TASK_LOST", "TASK_DROPPED", "TASK_GONE"}
+    {
+        "TASK_FINISHED",
+        "TASK_FAILED",
+        "TASK_KILLED",
+        "TASK_ERROR",
+        "TASK_LOST",
+        "TASK_DROPPED",
+        "TASK_GONE",
+        "TASK_GONE_BY_OPERATOR",
+    }
 )
 # What an agent's update may change a task's state to; the master's own moves (unreachable, gone, removed) are in `agents`.
 MOVES: Final = {
@@ -130,9 +139,11 @@ def on_acknowledge(master: Master, framework: Framework, call: ThinCall, request
 
 def remove(master: Master, task: Task) -> None:
     """Forget a task that is over; its framework keeps the last so many for who looks at history."""
-    framework = task.framework
+    framework, agent = task.framework, task.agent
     del framework.tasks[task.id]
-    task.agent.tasks.pop(task, None)
+    agent.tasks.pop(task, None)
+    if agent.deactivated and not agent.tasks:
+        master.deadlines.set(("empty", agent.id), 0.0)
     complete(master, framework, task)
 
 

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from merismos.core.master.state import Agent, Framework, InverseOffer, Master, Offer
     from merismos.model.resources import Resources
 
+_NANOS = 1_000_000_000
 AgentV1 = operator.Response_GetAgents_Agent
 
 
 def agent_v1(master: Master, agent: Agent) -> AgentV1:
     """Return the Agent message of GET_AGENTS and AGENT_ADDED."""
+    drain = master.drains.get(agent.id)
     return AgentV1(
         agent_info=agent.info,
         active=agent.active and agent.link is not None,
@@ -35,6 +37,8 @@ def agent_v1(master: Master, agent: Agent) -> AgentV1:
         capabilities=[
             mesos.AgentInfo_Capability(type=mesos.AgentInfo_Capability_Type(name)) for name in agent.capabilities
         ],
+        drain_info=None if drain is None else drain.info,
+        estimated_drain_start_time=None if drain is None else drain.started,
     )
 
 
@@ -62,6 +66,12 @@ def agent_summary_v0(master: Master, agent: Agent) -> dict[str, Any]:
         "version": agent.version or values.WIRE_VERSION,
         "capabilities": agent.capabilities,
     }
+    drain = master.drains.get(agent.id)
+    if drain is not None and drain.info is not None and drain.started is not None:
+        fields |= {
+            "drain_info": drain.info,
+            "estimated_drain_start_time_seconds": drain.started.nanoseconds / _NANOS,
+        }
     return fields
 
 
