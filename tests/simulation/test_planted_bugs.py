@@ -203,6 +203,17 @@ class Hospitable(MasterMachine):
         return done
 
 
+class Tireless(MasterMachine):
+    """Offers from agents that operators have deactivated."""
+
+    __slots__ = ()
+
+    def handle(self, event: Event, now: float) -> list[Effect]:
+        for agent_id in self.master.drains:
+            self.master.allocator.activate_agent(agent_id)
+        return super().handle(event, now)
+
+
 class Shy(AgentMachine):
     """Never comes back to a master."""
 
@@ -276,6 +287,7 @@ def found_by(make: Callable[..., World]) -> str:
         (Boundless, {"quota"}),
         (Oblivious, {"quota"}),
         (Hospitable, {"maintenance"}),
+        (Tireless, {"drain"}),
     ],
 )
 def test_a_bug_planted_in_the_master_is_found_by_its_checker(planted: type[MasterMachine], checkers: set[str]) -> None:

@@ -9,6 +9,7 @@
 | places      | an agent in two of registered, recovered, unreachable, gone; a registry that says otherwise          |
 | quota       | quotas that aren't those of the registry, accounts that aren't the records': `quotas.py`             |
 | maintenance | an agent kept on a machine that is down, or that asks nobody to leave what will be away             |
+| drain       | an agent that operators deactivated and that is offered, or whose drain isn't what the registry says |
 | table       | a task whose record leaves the table of states, or a terminal one that changes                      |
 | lost        | a status update that no scheduler of its framework saw                                              |
 | convergence | machines that still disagree when everything has healed                                             |
@@ -35,7 +36,13 @@ from merismos.protocol.thin import decode_task
 from merismos.simulation.checkers import Violation, records_of
 from merismos.simulation.quotas import QuotaFault
 from merismos.simulation.scheduler import OVER
-from merismos.simulation.sweeps_maintenance import check_maintenance, machines_kept, machines_known
+from merismos.simulation.sweeps_maintenance import (
+    check_drains,
+    check_maintenance,
+    drains_kept,
+    machines_kept,
+    machines_known,
+)
 
 if TYPE_CHECKING:
     from merismos.core.master.state import Agent, Master
@@ -74,6 +81,7 @@ class Sweeps:
                 self._check_places(master)
                 self._check_quotas(one, master)
                 check_maintenance(master)
+                check_drains(master)
                 self._check_tasks(f"{one.name}/{one.run}", master, states)
         self._states = states
         if self.world.elected is not None:
@@ -143,6 +151,9 @@ class Sweeps:
         machines = [machines_kept(self.world.coordination.registry), machines_known(records)]
         if not host.writes and machines[0] != machines[1]:
             raise Violation("maintenance", f"the registry has {machines[0]}, the master {machines[1]}")
+        kept = drains_kept(self.world.coordination.registry)
+        if not host.writes and kept != records.drains:
+            raise Violation("drain", f"the registry has {kept}, the master {records.drains}")
 
     def _check_quotas(self, host: MasterHost, master: Master) -> None:
         try:

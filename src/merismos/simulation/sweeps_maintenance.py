@@ -1,4 +1,4 @@
-"""What must hold of machines under maintenance between two events; one part of the sweeps."""
+"""What must hold of machines under maintenance and of drained agents between two events; one part of the sweeps."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from merismos.core.master import machines
+from merismos.core.master import drains, machines
 from merismos.protocol.v1 import mesos
 from merismos.simulation.checkers import Violation
 
@@ -40,6 +40,25 @@ def check_maintenance(master: Master) -> None:
         raise Violation(
             "maintenance", "the inverse offers of the master, its frameworks and its agents are not the same"
         )
+
+
+def check_drains(master: Master) -> None:
+    """Check that an agent is deactivated if and only if operators want it, and offered nothing of then."""
+    for agent in master.agents.values():
+        drain = master.drains.get(agent.id)
+        if agent.deactivated is not (drain is not None):
+            raise Violation("drain", f"agent {agent.id} is deactivated: {agent.deactivated}, and wanted is {drain}")
+        if drain is None:
+            continue
+        if agent.offers or agent.inverse_offers or master.allocator._cluster.agents[agent.id].active:
+            raise Violation("drain", f"agent {agent.id} is deactivated, and its resources are offered")
+        if drain.info is not None and not drain.is_draining() and agent.tasks:
+            raise Violation("drain", f"agent {agent.id} is drained, and has {[task.id for task in agent.tasks]}")
+
+
+def drains_kept(registry: Mapping[tuple[str, str], bytes]) -> dict[str, drains.Drain]:
+    """Return what a registry holds of deactivated agents."""
+    return {key: drains.decode(value) for (table, key), value in registry.items() if table == drains.TABLE}
 
 
 def machines_known(master: Master) -> list[tuple[machines.Key, str]]:

@@ -41,6 +41,8 @@ class Trouble:
             (2, world.upkeep.plan),
             (1, world.upkeep.take_down),
             (1, world.upkeep.bring_up),
+            (1, world.upkeep.drain),
+            (2, world.upkeep.reactivate),
             (3, self._watch),
             (2, self._be_wrong),
             (1, self._end_master),

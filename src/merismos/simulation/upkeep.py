@@ -1,4 +1,4 @@
-"""Operators who maintain machines: they plan, take down and bring up, in good order mostly."""
+"""Operators who maintain machines and agents: they plan, take down and bring up, drain and reactivate, in good order mostly."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 
 from merismos.core.master.machines import Mode
 from merismos.protocol.v1.mesos import MachineInfo
+from merismos.simulation.tasks import value
 
 if TYPE_CHECKING:
     from merismos.simulation.tasks import Json
@@ -17,7 +18,7 @@ MACHINES_MAX = 3
 
 
 class Upkeep:
-    """What operators do to machines."""
+    """What operators do to machines and agents."""
 
     def __init__(self, world: World) -> None:
         self.world = world
@@ -49,8 +50,31 @@ class Upkeep:
         if machines:
             self._change("STOP", [self.world.dice.pick(machines)])
 
+    def drain(self) -> None:
+        """Drain or deactivate an agent."""
+        dice = self.world.dice
+        if self.world.elected is None:
+            return
+        master = self.world.records
+        known = [*master.agents, *master.unreachable_agents, *master.recovered_agents, *master.admitting, "nobody"]
+        agent_id = {"agent_id": value(dice.pick(known))}
+        if dice.chance(60):
+            grace = {"max_grace_period": {"seconds": dice.below(4)}} if dice.chance(50) else {}
+            asked = agent_id | grace | {"mark_gone": dice.chance(20)}
+            self._operate({"type": "DRAIN_AGENT", "drain_agent": asked})
+        else:
+            self._operate({"type": "DEACTIVATE_AGENT", "deactivate_agent": agent_id})
+
+    def reactivate(self) -> None:
+        """Reactivate an agent."""
+        drained = list(self.world.records.drains) if self.world.elected is not None else []
+        if drained:
+            agent_id = {"agent_id": value(self.world.dice.pick(drained))}
+            self._operate({"type": "REACTIVATE_AGENT", "reactivate_agent": agent_id})
+
     def finish(self) -> None:
         """Bring up what is down, and plan nothing more."""
+        self.reactivate()
         if self._machines(Mode.DOWN):
             self._change("STOP", self._machines(Mode.DOWN))
         elif self._machines(Mode.DRAINING):
