@@ -299,6 +299,22 @@ def _kill(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _drain(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "agent", metavar="AGENT", help="an agent's id, the beginning or end of it (S3), or its hostname"
+    )
+    parser.add_argument(
+        "--grace",
+        type=duration_s,
+        metavar="TIME",
+        help="kill what is left after so long (default: the tasks' own grace)",
+    )
+    parser.add_argument("--mark-gone", action="store_true", help="then mark it gone: it never comes back under this id")
+    instead = parser.add_mutually_exclusive_group()
+    instead.add_argument("--deactivate", action="store_true", help="only offer nothing more of it: its tasks go on")
+    instead.add_argument("--reactivate", action="store_true", help="offer of it again, after it was drained")
+
+
 def _why(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("subject", metavar="TASK|FRAMEWORK|ROLE", help="an id, the beginning of it, or a name")
     parser.add_argument("--resources", metavar="TEXT", help="what is wanted, for example 'cpus:4;mem:1024'")
@@ -328,6 +344,7 @@ COMMANDS: Final[dict[str, tuple[str, Add]]] = {
     "kill": ("end a task", _kill),
     "why": ("say why a task, framework or role waits", _why),
     "agents": ("list agents, and what of them is in use", _nothing),
+    "drain": ("end what runs on an agent, and offer nothing more of it", _drain),
     "frameworks": ("list frameworks", _frameworks),
     "roles": ("list roles, their weights and what they use", _nothing),
     "doctor": ("check this machine and the cluster", _nothing),

@@ -158,6 +158,22 @@ def find(rows: list[Row], given: str, what: str) -> Row:
     return close[-1]
 
 
+def find_agent(rows: list[Row], given: str) -> Row:
+    """Return the only agent whose id is or begins with `given`, or ends with it (`S3`), or that has this hostname.
+
+    Errors: CommandError, with what may have been meant.
+    """
+    named = [row for row in rows if given == row["id"] or row["id"].endswith(f"-{given}")]
+    named = named or [row for row in rows if row["hostname"] == given]
+    named = named or [row for row in rows if row["id"].startswith(given)]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        shown = ", ".join(row["id"] for row in named[:5])
+        raise CommandError(f"{given!r} may be any of {len(named)} agents", f"Say which by its id: {shown}")
+    raise CommandError(f"the master knows no agent {given!r}", nearest(given, [row["id"] for row in rows]))
+
+
 def scalars(resources: list[Row]) -> dict[str, float]:
     """Return the sums of the scalar resources, by name."""
     sums: dict[str, int] = {}

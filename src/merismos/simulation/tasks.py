@@ -78,7 +78,10 @@ def _id_of(framework: Scheduler, agent_id: str, dice: Dice) -> str:
 
     if framework.tasks and dice.chance(2):
         used = dice.pick(list(framework.tasks)[-10:])
-        if framework.tasks[used].state != "TASK_STAGING":
+        view = framework.tasks[used]
+        # Of a task on an agent that isn't back yet a new leader knows nothing: it can't refuse the same id elsewhere.
+        may_be_unknown = view.agent_id != agent_id and (view.interrupted or view.state == "TASK_UNREACHABLE")
+        if view.state != "TASK_STAGING" and not may_be_unknown:
             return used  # the view of the first stays
     framework.launched += 1
     task_id = f"t{framework.launched}"

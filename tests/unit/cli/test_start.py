@@ -19,6 +19,7 @@ CLIENTS = (
     ("roles",),
     ("logs", "-f", "t"),
     ("kill", "t"),
+    ("drain", "S0"),
     ("why", "t"),
     ("doctor",),
     ("completion", "bash"),
