@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from merismos.core.agent import effects, events
 from merismos.core.agent.executors_state import ExecutorPhase
 from merismos.core.agent.views import metrics, v0, v1
@@ -341,3 +343,15 @@ def test_an_executor_is_shown_with_its_tasks() -> None:
     assert executor["tasks"][0]["executor_id"] == "e"
     assert metrics.snapshot(rig.state, rig.now, {})["slave/executors_running"] == 1.0
     assert rig.executor().phase is ExecutorPhase.RUNNING
+
+
+@pytest.mark.parametrize(("state", "told"), [("", "TASK_KILLED"), ("TASK_GONE_BY_OPERATOR", "TASK_GONE_BY_OPERATOR")])
+def test_a_kill_that_says_why_tells_so_whatever_the_executor_says(state: str, told: str) -> None:
+    rig = ExecutorRig.with_executor(job("a"))
+    rig.update("a", "TASK_RUNNING", 1)
+    rig.receive(link.AcknowledgeStatus(FRAMEWORK, "a", bytes([1] * 16)))
+    rig.receive(link.KillTask(FRAMEWORK, "a", 2.0, "REASON_AGENT_DRAINING", state))
+    rig.update("a", "TASK_KILLED", 2)
+    sent = rig.sent(link.UpdateStatus)[-1]
+    assert (sent.state, json.loads(sent.status)["state"]) == (told, told)
+    assert json.loads(sent.status)["reason"] == "REASON_AGENT_DRAINING"
