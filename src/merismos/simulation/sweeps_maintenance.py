@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from merismos.core.master import drains, machines
+from merismos.model.task_states import TERMINAL
 from merismos.protocol.v1 import mesos
 from merismos.simulation.checkers import Violation
 
@@ -52,8 +53,10 @@ def check_drains(master: Master) -> None:
             continue
         if agent.offers or agent.inverse_offers or master.allocator._cluster.agents[agent.id].active:
             raise Violation("drain", f"agent {agent.id} is deactivated, and its resources are offered")
-        if drain.info is not None and not drain.is_draining() and agent.tasks:
-            raise Violation("drain", f"agent {agent.id} is drained, and has {[task.id for task in agent.tasks]}")
+        # An agent that lost its power may owe again what was acknowledged: only what lives has to be ended.
+        alive = [task.id for task in agent.tasks if task.state not in TERMINAL]
+        if drain.info is not None and not set(alive) <= {task_id for _, task_id in agent.kills}:
+            raise Violation("drain", f"agent {agent.id} is drained, and nobody ends {alive}")
 
 
 def drains_kept(registry: Mapping[tuple[str, str], bytes]) -> dict[str, drains.Drain]:

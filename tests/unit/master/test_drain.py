@@ -245,3 +245,17 @@ def test_reactivating_an_agent_that_is_away_answers_that_it_was_removed() -> Non
     rig.advance(100)
     assert rig.operate(reactivate(agent.id)) == (409, "Agent removed while processing the call")
     assert not rig.master.drains
+
+
+def test_an_agent_that_leaves_while_its_drain_is_written_leaves_nothing_behind() -> None:
+    rig = Rig()
+    agent = rig.agent()
+    rig.held_writes = []
+    rig.operate_only(deactivate(agent.id))
+    agent.send(link.UnregisterAgent())
+    first, second = rig.held_writes
+    rig.held_writes = None
+    rig.handle(happened.RegistryStored(first))
+    rig.handle(happened.RegistryStored(second))
+    assert rig.registry == {}
+    assert not rig.master.drains

@@ -49,5 +49,6 @@ def writing(agent_id: str, drain: Drain | None) -> tuple[str, str, bytes]:
 
 
 def forgetting(master: Master, agent_ids: Iterable[str]) -> list[tuple[str, str, bytes]]:
-    """Return the changes that go with the end of agents, for those that have a record."""
-    return [writing(agent_id, None) for agent_id in agent_ids if agent_id in master.drains]
+    """Return the changes that go with the end of agents, for those that have a record, or may be about to get one."""
+    may = master.drain_turns.is_busy
+    return [writing(agent_id, None) for agent_id in agent_ids if may or agent_id in master.drains]

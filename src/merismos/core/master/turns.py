@@ -25,6 +25,11 @@ class Turns:
         self._busy = False
         self._waiting: deque[Change] = deque()
 
+    @property
+    def is_busy(self) -> bool:
+        """Say whether a change is being written."""
+        return self._busy
+
     def take(self, change: Change, master: Master, now: float) -> None:
         """Make a change when it is its turn."""
         self._waiting.append(change)
