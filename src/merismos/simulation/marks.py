@@ -79,6 +79,15 @@ OF_EFFECTS: dict[str, Callable[[Effect], bool]] = {
         and b'"Executor terminated"' in effect.status
     ),
     "an offer is taken back": lambda effect: isinstance(effect, effects.SendEvent) and effect.event.type == "RESCIND",
+    "a machine is taken down with tasks": lambda effect: (
+        isinstance(effect, effects.SendUpdate) and b"'Machine DOWN'" in effect.status
+    ),
+    "a framework is asked to leave": lambda effect: (
+        isinstance(effect, effects.SendEvent) and effect.event.inverse_offers is not None
+    ),
+    "a task ends by a drain": lambda effect: (
+        isinstance(effect, effects.SendUpdate) and b'"REASON_AGENT_DRAINING"' in effect.status
+    ),
     "a launch did not arrive": lambda effect: (
         isinstance(effect, effects.SendUpdate) and b'"TASK_DROPPED"' in effect.status
     ),
