@@ -285,7 +285,7 @@ class Allocator:
     def users_of(self, agent_id: str) -> list[str]:
         """Return the ids of the frameworks that are offered or use something of an agent."""
         agent = self._cluster.agents.get(agent_id)
-        return [] if agent is None else list(dict.fromkeys(slot.framework.id for slot in agent.allocated))
+        return [] if agent is None else list(dict.fromkeys([slot.framework.id for slot in agent.allocated]))
 
     # ------------------------------------------------------------ roles
     def set_weight(self, role: str, weight: float) -> None:

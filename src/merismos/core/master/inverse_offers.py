@@ -60,10 +60,7 @@ def ask(master: Master, now: float) -> None:
     if not master.maintenance.agents:
         return
     master.deadlines.set(_DUE, now + master.config.allocation_interval_s)
-    timeout_s = master.config.offer_timeout_s
-    if timeout_s > 0:
-        overdue = [one for one in master.inverse_offers.values() if one.offered_at + timeout_s <= now]
-        withdraw(master, overdue, rescind=True)
+    _rescind_overdue(master, now)
     asked: dict[str, list[mesos.InverseOffer]] = {}
     for agent in master.maintenance.agents.values():
         if agent.link is None or not agent.active:
@@ -83,6 +80,16 @@ def ask(master: Master, now: float) -> None:
             inverse_offers=scheduler.Event_InverseOffers(inverse_offers=messages),
         )
         master.effects.append(SendEvent(framework.stream, event))
+
+
+def _rescind_overdue(master: Master, now: float) -> None:
+    timeout_s = master.config.offer_timeout_s
+    overdue = []
+    for one in master.inverse_offers.values():
+        if timeout_s <= 0 or one.offered_at + timeout_s > now:
+            break
+        overdue.append(one)
+    withdraw(master, overdue, rescind=True)
 
 
 def _make(master: Master, framework: Framework, agent: Agent, now: float) -> mesos.InverseOffer:
