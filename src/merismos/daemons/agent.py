@@ -24,6 +24,7 @@ from merismos.adapters.agent_http.server import AgentHttp
 from merismos.adapters.linux import detection
 from merismos.adapters.linux.cgroups import Cgroups
 from merismos.adapters.storage.checkpoint_log import CheckpointLog
+from merismos.containers.composing import ComposingContainerizer
 from merismos.containers.fetcher import Fetcher
 from merismos.containers.fetcher_cache import directory_of, open_cache
 from merismos.containers.log_rotator import LogRotator
@@ -39,6 +40,7 @@ from merismos.core.agent.state import AgentSettings
 from merismos.core.kernel import Effect, Event, Machine
 from merismos.core.recording import made_agent
 from merismos.daemons import process
+from merismos.daemons.agent_docker import docker_of
 from merismos.daemons.agent_images import images_of, runtime_of
 from merismos.daemons.agent_isolation import measure_of, open_cgroups, watches_of
 from merismos.daemons.agent_link import AgentLinks
@@ -84,7 +86,7 @@ class AgentProcess:
         runtime_dir = Path(flags.text("runtime_dir") or meta)
         self.images = images_of(flags, settings.work_dir, self.post)
         self.oci = runtime_of(flags, self.images, runtime_dir)
-        self.containers = NativeContainerizer(
+        native = NativeContainerizer(
             self.post,
             self.sandboxes,
             turn,
@@ -94,6 +96,8 @@ class AgentProcess:
             destroy_timeout_s=flags.seconds("cgroups_destroy_timeout"),
             oci=self.oci,
         )
+        docker = docker_of(flags, settings.work_dir, runtime_dir, self.post)
+        self.containers = ComposingContainerizer(native, docker)
         self.checkpoints: CheckpointStore = CheckpointLog(meta, turn, self._on_written, self._on_stalled)
         self.keeps_tasks = True
         self.fetcher = build_fetcher(flags, settings.work_dir, self.post)
@@ -125,7 +129,7 @@ class AgentProcess:
             "gc/path_removals_failed": float(self.sandboxes.removals_failed),
             "gc/path_removals_succeeded": float(self.sandboxes.removals_succeeded),
         }
-        return {**system_metrics(), **self.fetcher.metrics(), **removals}
+        return {**system_metrics(), **self.fetcher.metrics(), **self.containers.metrics(), **removals}
 
     def post(self, event: Event) -> None:
         """Let the core handle an event."""

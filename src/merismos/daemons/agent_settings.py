@@ -15,6 +15,7 @@ from merismos.adapters.linux import detection
 from merismos.core.agent.state import CAPABILITIES, AgentSettings
 from merismos.core.containers.image_plan import DEFAULT_CAPABILITIES
 from merismos.core.master.views.values import WIRE_VERSION
+from merismos.daemons.agent_docker import containerizers_of, docker_settings
 from merismos.daemons.agent_images import capabilities_of, has_images
 from merismos.daemons.agent_isolation import cgroup_settings
 from merismos.model.attributes import parse_attributes
@@ -48,10 +49,17 @@ EFFECTIVE = frozenset(
         "container_ports_isolated_range",
         "container_ports_watch_interval",
         "bounding_capabilities",
+        "containerizers",
         "default_role",
+        "docker_call_timeout",
         "docker_config",
         "domain_socket_location",
+        "docker_kill_orphans",
+        "docker_mesos_image",
         "docker_registry",
+        "docker_remove_delay",
+        "docker_socket",
+        "docker_stop_timeout",
         "docker_store_dir",
         "effective_capabilities",
         "enforce_container_disk_quota",
@@ -149,6 +157,7 @@ def build_settings(flags: Flags, hostname: str, ip: str, port: int) -> AgentSett
         attributes=attributes,
     )
     cgroups = cgroup_settings(flags)
+    docker = docker_settings(flags, work_dir)
     return AgentSettings(
         info=info,
         ip=advertised_ip,
@@ -178,7 +187,9 @@ def build_settings(flags: Flags, hostname: str, ip: str, port: int) -> AgentSett
         effective_capabilities=capabilities_of(flags, "effective_capabilities"),
         additive=chosen(flags, "reconfiguration_policy", ("equal", "additive")) == "additive",
         cgroups=cgroups,
-        capabilities=[*CAPABILITIES, *([] if cgroups is None else ["TASK_RESOURCE_LIMITS"])],
+        native="mesos" in containerizers_of(flags),
+        docker=docker,
+        capabilities=[*CAPABILITIES, *([] if cgroups is None and docker is None else ["TASK_RESOURCE_LIMITS"])],
     )
 
 

@@ -164,6 +164,7 @@ disallow_sharing_agent_pid_namespace | on | false | Never run containers in the 
 disk_profile_adaptor | text | - | Module that knows profiles of disks.
 disk_watch_interval | time | 1mins | Time between looks at the agent's own disk.
 docker | path | docker | The docker program.
+docker_call_timeout | time | 10secs | Time for the docker daemon to answer a call; six times that to make, start or remove a container (ours).
 docker_config | text | - | Docker's configuration, as JSON.
 docker_ignore_runtime | on | false | Ignore the runtime configuration of docker images.
 docker_kill_orphans | on | true | Kill docker containers that no executor knows.

@@ -10,6 +10,7 @@ import os
 import platform
 import resource
 import shutil
+import socket
 import sys
 import tempfile
 import time
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def check_machine() -> list[Finding]:
     """Look at this machine."""
-    return [_python(), _open_files(), *_cgroups(), _images(), _temporary_folder(), _local_cluster()]
+    return [_python(), _open_files(), *_cgroups(), _images(), _docker(), _temporary_folder(), _local_cluster()]
 
 
 def check_cluster(given: str | None) -> list[Finding]:
@@ -110,6 +111,25 @@ def _images() -> Finding:
             "images", WARNING, f"{runtime} is here, but an agent with --image_providers=docker must be root"
         )
     return _finding("images", OK, f"an agent may have --image_providers=docker, by {runtime}")
+
+
+def _docker(path: str = "/var/run/docker.sock", within_s: float = 2.0) -> Finding:
+    """Say whether an agent may have --containerizers=mesos,docker here."""
+    if not os.path.exists(path):  # noqa: PTH110 - one system call, no Path to build
+        return _finding("docker", OK, f"no {path}; tasks of type DOCKER need a Docker Engine")
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(within_s)
+        try:
+            connection.connect(path)
+            connection.sendall(b"GET /_ping HTTP/1.0\r\nHost: docker\r\n\r\n")
+            answers = b" 200 " in connection.recv(64)
+        except TimeoutError:
+            return _finding("docker", WARNING, f"{path} does not answer within {within_s:g} s: restart Docker")
+        except OSError as error:
+            return _finding("docker", WARNING, f"{path} can't be used: {error.strerror or error}")
+    if not answers:
+        return _finding("docker", WARNING, f"what answers at {path} is no Docker Engine")
+    return _finding("docker", OK, "answers; an agent may have --containerizers=mesos,docker")
 
 
 def _temporary_folder() -> Finding:

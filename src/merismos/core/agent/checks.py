@@ -1,7 +1,7 @@
 """Checks and health checks of command tasks: they begin when the task runs, and stop when it is being ended.
 
 Rules: a COMMAND check runs as a container beside the task's, in its sandbox, with its environment and as its user; HTTP and TCP
-checks are the agent's own, at the loopback address. A run that outlived its agent is killed, and its check begins anew: what was
+checks are the agent's own, at the loopback address, or the container's where it has one of its own. A run that outlived its agent is killed, and its check begins anew: what was
 told last is known, failures are counted from none. Custom executors run the checks of their tasks themselves.
 Source: Mesos, docs/health-checks.md.
 """
@@ -74,8 +74,14 @@ def on_check_launched(agent: Agent, event: events.ContainerLaunched, now: float)
 
 
 def on_check_launch_failed(agent: Agent, event: events.ContainerLaunchFailed, now: float) -> None:
-    """A COMMAND check couldn't be started: a run without an outcome."""
-    _finish(agent, event.container_id, NOTHING, now)
+    """A COMMAND check couldn't be started: a run without an outcome, or none at all where nobody could be asked."""
+    if not event.unasked:
+        _finish(agent, event.container_id, NOTHING, now)
+    elif event.container_id in agent.checks:
+        task, check = agent.checks.pop(event.container_id)
+        check.run_id = ""
+        check.timetable.finish(check.timetable.run, now)
+        _wait(agent, task, check)
 
 
 def on_check_exited(agent: Agent, event: events.ContainerExited, now: float) -> None:
@@ -98,13 +104,16 @@ def _begin(agent: Agent, task: Task, check: Check) -> None:
         agent.effects.append(plan_check(agent.settings, agent.registration.agent_id, framework, task, command, run_id))
     elif asked.http is not None:
         scheme = (asked.http.scheme if isinstance(asked.http, mesos.HealthCheck_HTTPCheckInfo) else None) or "http"
-        url = f"{scheme}://{_loopback(asked.http)}:{asked.http.port}{asked.http.path or '/'}"
+        url = f"{scheme}://{_address(task, asked.http)}:{asked.http.port}{asked.http.path or '/'}"
         agent.effects.append(ProbeHttp(run_id, url))
     elif asked.tcp is not None:
-        agent.effects.append(ProbeTcp(run_id, _loopback(asked.tcp).strip("[]"), asked.tcp.port))
+        agent.effects.append(ProbeTcp(run_id, _address(task, asked.tcp).strip("[]"), asked.tcp.port))
 
 
-def _loopback(asked: object) -> str:
+def _address(task: Task, asked: object) -> str:
+    """Return where a task is asked: at its own address if it has one."""
+    if task.ip:
+        return task.ip
     protocol = getattr(asked, "protocol", mesos.NetworkInfo_Protocol.IPv4)
     return "[::1]" if protocol is mesos.NetworkInfo_Protocol.IPv6 else "127.0.0.1"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from merismos.core.containers.cgroup_plan import CgroupPlan, CgroupWrite
+from merismos.core.containers.docker_plan import DockerCreate, DockerExec
 from merismos.core.containers.image_plan import RootPlan
 from merismos.core.kernel import Effect
 from merismos.ports.checkpoints import Change
@@ -87,6 +88,7 @@ class LaunchContainer(Effect):
     cgroup: CgroupPlan | None = None  # None: it begins where its parent is
     root: RootPlan | None = None  # None: the machine's own files
     inside: str = ""  # the container with a root of its own that the process is started in
+    docker: DockerCreate | DockerExec | None = None  # None: it is no container of Docker's, and in none
 
 
 class UpdateContainer(Effect):

@@ -23,6 +23,7 @@ from merismos.core.agent.effects import (
 from merismos.core.agent.executors_limits import update_limits
 from merismos.core.agent.state import Agent, Framework, Link, Phase, Task
 from merismos.core.agent.statuses import as_told, update_task
+from merismos.core.containers.docker_plan import is_docker
 from merismos.core.containers.exit_status import describe_exit, succeeded
 from merismos.core.containers.image_plan import image_of
 from merismos.protocol import link
@@ -56,7 +57,7 @@ def on_container_limited(agent: Agent, event: events.ContainerLimited, now: floa
 
 def end_as(agent: Agent, task: Task, status: int, now: float) -> None:
     """Say how a task ended, by its first process' status in wait(2) form."""
-    message = describe_exit(status)
+    message = describe_exit(status, "Container" if is_docker(task.info.container) else "Command")
     limitation = task.limitation
     if limitation is not None:
         message, reason = limitation.message, limitation.reason
@@ -71,10 +72,10 @@ def end_as(agent: Agent, task: Task, status: int, now: float) -> None:
 
 
 def on_containers_lost(agent: Agent, event: events.ContainersLost, now: float) -> None:
-    """Fail every task that was being launched or ran: its processes are gone."""
+    """Fail every task that was being launched or ran: its processes are gone; Docker's containers are held by Docker."""
     agent.effects.append(Log("err", f"every container is lost: {event.reason}"))
     for task in list(agent.containers.values()):
-        if task.phase in {Phase.LAUNCHING, Phase.RUNNING}:
+        if task.phase in {Phase.LAUNCHING, Phase.RUNNING} and not is_docker(task.info.container):
             state = "TASK_KILLED" if task.killing else "TASK_FAILED"
             end(agent, task, now, state, message=event.reason, reason="REASON_EXECUTOR_TERMINATED", from_agent=True)
 

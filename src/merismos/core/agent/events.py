@@ -101,18 +101,24 @@ class ImagePullFailed(Event):
 
 
 class ContainerLaunched(Event):
-    """A container's first process runs."""
+    """A container's first process runs; `ip` is its address, empty where that is the agent's."""
 
     container_id: str
     pid: int
+    ip: str = ""
 
 
 class ContainerLaunchFailed(Event):
-    """A container could not be started; `exec_failed`: all was well but for the command itself, which can't be executed."""
+    """A container could not be started.
+
+    Shapes: `exec_failed`: all was well but for the command itself, which can't be executed; `unasked`: what starts containers
+    doesn't answer, which says nothing about the one in which a check should have run.
+    """
 
     container_id: str
     message: str
     exec_failed: bool = False
+    unasked: bool = False
 
 
 class ContainerExited(Event):
@@ -144,7 +150,7 @@ class HeldContainer(msgspec.Struct):
     """What is known of one container by what holds it.
 
     Shapes: `pid` is 0 while it waits for its start; `status` is None while it runs; `signal` is the last one that was sent;
-    `limitation` is what it took too much of, if it did.
+    `limitation` is what it took too much of, if it did; `ip` is its address where that isn't the agent's.
     """
 
     container_id: str
@@ -152,12 +158,19 @@ class HeldContainer(msgspec.Struct):
     status: int | None = None
     signal: int = 0
     limitation: Limitation | None = None
+    ip: str = ""
 
 
 class ContainersRecovered(Event):
     """What holds the containers is there, and has these; another `holder` than before means that the earlier ones are gone."""
 
     holder: str
+    containers: tuple[HeldContainer, ...] = ()
+
+
+class DockerRecovered(Event):
+    """The Docker Engine answers for the first time, and has these containers of ours; a `pid` of 0 means that one was created only."""
+
     containers: tuple[HeldContainer, ...] = ()
 
 

@@ -21,6 +21,7 @@ from merismos.core.agent.ending import (
 from merismos.core.agent.executors import SIGKILL, SIGTERM, kill_in_executor, shut_down_executor
 from merismos.core.agent.state import NANOS, Agent, Phase, Task
 from merismos.core.agent.statuses import report_unknown, update_task
+from merismos.core.containers.docker_plan import is_docker
 
 if TYPE_CHECKING:
     from merismos.core.agent.executors_state import Executor
@@ -159,9 +160,11 @@ def shut_down_custom(agent: Agent, executor: Executor, now: float) -> None:
 
 
 def grace_of(agent: Agent, task: Task) -> float:
-    """Return the time between TERM and KILL: the task's kill policy, else the agent's flag."""
-    policy = task.info.kill_policy
+    """Return the time between TERM and KILL: the task's kill policy, else the agent's flag, which is another for Docker's."""
+    policy, docker = task.info.kill_policy, agent.settings.docker
     if policy is None or policy.grace_period is None:
+        if docker is not None and docker.stop_timeout_s is not None and is_docker(task.info.container):
+            return docker.stop_timeout_s
         return agent.settings.kill_grace_s
     return max(policy.grace_period.nanoseconds, 0) / NANOS
 

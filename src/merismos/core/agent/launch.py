@@ -95,6 +95,7 @@ def on_container_launched(agent: Agent, event: events.ContainerLaunched, now: fl
     task = agent.containers.get(event.container_id)
     if task is None or task.phase is not Phase.LAUNCHING:
         return
+    task.ip = event.ip
     run(agent, task, event.pid, now)
 
 

@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from merismos.core.agent import (
     checks,
+    docker_recovery,
     ending,
     events,
     executors,
@@ -150,6 +151,7 @@ HANDLERS: dict[type[Event], Handler] = {
     events.ContainerExited: on_container_exited,
     events.ContainerLimited: of_container(ending.on_container_limited, executors_limits.on_container_limited),
     events.ContainersRecovered: recovery.on_containers_recovered,
+    events.DockerRecovered: docker_recovery.on_docker_recovered,
     events.ContainersLost: on_containers_lost,
     events.ContainersTakenOver: recovery.on_containers_taken_over,
     events.ExecutorSubscribed: executors_calls.on_executor_subscribed,

@@ -24,6 +24,7 @@ from merismos.core.agent.ending import answer_wait, answer_waiters, end_nested_i
 from merismos.core.agent.nested_state import Nested, NestedPhase, path_of
 from merismos.core.agent.nested_validation import Launch, launch_of, validate_call
 from merismos.core.agent.state import Agent
+from merismos.core.containers.docker_plan import is_docker
 from merismos.core.containers.launch_plan import sandbox_of_nested
 from merismos.core.containers.nested_plan import plan_nested, sandbox_of_standalone, surroundings_of
 from merismos.protocol import json
@@ -84,6 +85,12 @@ def _launch(agent: Agent, request: int, launch: Launch) -> None:
     around = surroundings_of(agent, parent)
     if around is None:
         _answer(agent, request, 400, f"Parent container {parent} does not exist")
+        return
+    task = agent.containers.get(parent)
+    if task is not None and is_docker(task.info.container):
+        _answer(
+            agent, request, 400, f"Container {parent} is Docker's: nothing can be nested in it; use docker exec there"
+        )
         return
     if agent.exiting is not None:
         _answer(agent, request, 503, "the agent is being shut down")

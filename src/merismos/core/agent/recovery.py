@@ -4,7 +4,8 @@ Rules: what was written down is what was decided; what holds the containers know
 started, and is never started again; one that it doesn't have, though it is the same holder as then, never was, and is started now.
 Under another holder every container of before is gone: its processes are killed and its task fails, unless it was still being
 fetched for. A container that nothing is written of is ended. Deadlines count from when they were set, over the pause.
-Nothing is sent to a master before containers are recovered, since the link opens later.
+Nothing is sent to a master before containers are recovered, since the link opens later; Docker's containers are recovered once
+Docker answers, and until then are taken to be as they were.
 Source: Mesos, docs/agent-recovery.md, for strict, cleanup, reconfiguration and the reboot.
 """
 
@@ -59,6 +60,7 @@ from merismos.core.agent.launch import begin_launch, prepare, run
 from merismos.core.agent.registration import keep_agent
 from merismos.core.agent.state import Agent, Framework, Phase, Task
 from merismos.core.agent.statuses import Rendering, keep_status, render_container
+from merismos.core.containers.docker_plan import is_docker
 from merismos.core.containers.launch_plan import sandbox_of
 from merismos.core.kernel import Prng
 from merismos.model.task_states import TERMINAL
@@ -296,15 +298,9 @@ def on_containers_recovered(agent: Agent, event: events.ContainersRecovered, now
     if agent.settings.cleanup:
         clean_up(agent)
     held = {container.container_id: container for container in event.containers}
-    lost = []
+    lost: list[Task] = []
     for task in list(agent.containers.values()):
-        container = held.pop(task.container_id, None)
-        if container is not None:
-            resume(agent, task, container, now)
-        elif task.phase is Phase.FETCHING or (task.phase is Phase.LAUNCHING and task.holder == agent.holder):
-            start_over(agent, task, now)
-        else:
-            lost.append(task)
+        resume_or_lose(agent, task, held.pop(task.container_id, None), lost, now)
     executors_recovery.resume_all(agent, held, now)
     nested.resume_all(agent, held, now)
     lose(agent, lost, now)
@@ -316,8 +312,28 @@ def on_containers_recovered(agent: Agent, event: events.ContainersRecovered, now
         stop_if_over(agent, now)
 
 
+def resume_or_lose(
+    agent: Agent, task: Task, container: events.HeldContainer | None, lost: list[Task], now: float
+) -> None:
+    """Bring a task in line with its container; without one it begins again, waits for Docker's word, or is lost."""
+    if container is not None:
+        resume(agent, task, container, now)
+    elif task.phase is Phase.FETCHING or is_unlaunched(agent, task):
+        start_over(agent, task, now)
+    elif agent.settings.docker is not None and is_docker(task.info.container):
+        agent.docker_awaited[task.container_id] = task
+    else:
+        lost.append(task)
+
+
+def is_unlaunched(agent: Agent, task: Task) -> bool:
+    """Say whether a task that isn't held was never launched: what holds containers is the same, and doesn't have it."""
+    return task.phase is Phase.LAUNCHING and task.holder == agent.holder and not is_docker(task.info.container)
+
+
 def resume(agent: Agent, task: Task, container: events.HeldContainer, now: float) -> None:
     """Go on with a container that was started, or will be."""
+    task.ip = container.ip
     if container.pid and task.phase is not Phase.RUNNING:
         run(agent, task, container.pid, now)
     elif task.phase is Phase.RUNNING:

@@ -15,6 +15,7 @@ import msgspec
 
 from merismos.core.agent.checkpoints import Checkpoints
 from merismos.core.containers.cgroup_plan import CgroupSettings
+from merismos.core.containers.docker_plan import DockerSettings
 from merismos.core.containers.image_plan import DEFAULT_CAPABILITIES, PulledImage
 from merismos.core.kernel import Deadlines, Effect, Prng
 from merismos.core.status_updates import StatusUpdates
@@ -41,7 +42,8 @@ class AgentSettings(msgspec.Struct, kw_only=True):
 
     Shapes: `info` is AgentInfo without id; `pid` is `slave(1)@ip:port`; `environment` are NAME=value for every task; `strict`,
     `cleanup` and `additive` are --strict, --recover=cleanup and --reconfiguration_policy=additive; without `cgroups` nothing is limited; `domain_socket` is where executors are served beside the port, empty for nowhere;
-    `images`: containers may be made of images, and have these capabilities.
+    `images`: containers may be made of images, and have these capabilities;
+    `native` and `docker` say which containerizers there are.
     """
 
     info: mesos.AgentInfo
@@ -73,6 +75,8 @@ class AgentSettings(msgspec.Struct, kw_only=True):
     sandbox_directory: str = "/mnt/mesos/sandbox"
     bounding_capabilities: tuple[str, ...] = DEFAULT_CAPABILITIES
     effective_capabilities: tuple[str, ...] | None = None
+    native: bool = True
+    docker: DockerSettings | None = None
 
 
 class Phase(enum.Enum):
@@ -106,6 +110,7 @@ class Task:
         "holder",
         "image",
         "info",
+        "ip",
         "kill_at",
         "kill_due_at",
         "kill_grace_s",
@@ -160,6 +165,7 @@ class Task:
         self.limitation: Limitation | None = None
         self.awaited = 0
         self.image: PulledImage | None = None
+        self.ip = ""
 
     def is_custom(self) -> bool:
         """Say whether a custom executor runs the task."""
@@ -273,6 +279,7 @@ class Agent:
         "containers",
         "counters",
         "deadlines",
+        "docker_awaited",
         "effects",
         "executors",
         "exiting",
@@ -317,6 +324,7 @@ class Agent:
         self.boot_id = ""
         self.holder = ""
         self.recovering = False
+        self.docker_awaited: dict[str, Task] = {}  # tasks of which only Docker knows what became, by container id
         self.sandboxes: deque[tuple[float, str]] = deque()
         self.sandbox_age_s_max = settings.gc_delay_s
         self.effects: list[Effect] = []

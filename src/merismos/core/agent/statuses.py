@@ -57,7 +57,8 @@ def render_container(agent: Agent, task: Task) -> bytes:
     nested = b',"parent":{"value":"%s"}' % parent.encode() if parent else b""
     return (
         b',"container_status":{"container_id":{"value":"%s"%s},"network_infos":[{"ip_addresses":'
-        b'[{"protocol":"IPv4","ip_address":"%s"}]}]%s}' % (own.encode(), nested, agent.settings.ip.encode(), pid)
+        b'[{"protocol":"IPv4","ip_address":"%s"}]}]%s}'
+        % (own.encode(), nested, (task.ip or agent.settings.ip).encode(), pid)
     )
 
 

@@ -52,16 +52,16 @@ def exit_code_of(status: int) -> int | None:
     return (status >> 8) & 0xFF if status & 0x7F == 0 else None
 
 
-def describe_exit(status: int) -> str:
-    """Return the message of a command's last update.
+def describe_exit(status: int, subject: str = "Command") -> str:
+    """Return the message of the last update of a command, or of what else has ended.
 
     Shapes: `status` is in wait(2) form: the exit code shifted by 8, or the signal, with 128 added for a core dump.
     """
     number = status & 0x7F
     if number == 0:
-        return f"Command exited with status {(status >> 8) & 0xFF}"
+        return f"{subject} exited with status {(status >> 8) & 0xFF}"
     name = _SIGNALS.get(number)
     if name is None:
         name = f"Real-time signal {number - _REAL_TIME_MIN}" if number >= _REAL_TIME_MIN else f"Unknown signal {number}"
     dumped = " (core dumped)" if status & _CORE_DUMPED else ""
-    return f"Command terminated with signal {name}{dumped}"
+    return f"{subject} terminated with signal {name}{dumped}"

@@ -10,6 +10,14 @@ from __future__ import annotations
 from merismos.core.agent.effects import LaunchContainer
 from merismos.core.agent.state import AgentSettings, Framework, Task
 from merismos.core.containers.cgroup_plan import CgroupPlan, demand_of, plan_cgroup
+from merismos.core.containers.docker_plan import (
+    DockerCreate,
+    DockerSettings,
+    is_docker,
+    plan_create,
+    plan_exec,
+    validate_docker,
+)
 from merismos.core.containers.image_config import command_in_image
 from merismos.core.containers.image_plan import PulledImage, environment_in_image, image_of, plan_root, validate_image
 from merismos.model.rejection import Rejection
@@ -37,11 +45,12 @@ def validate_task(settings: AgentSettings, info: mesos.TaskInfo) -> Rejection | 
         return Rejection(
             "command_missing", "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
         )
-    if info.container is not None:
+    rejection = _fault_of_containerizer(settings, info)
+    if rejection is None and info.container is not None and not is_docker(info.container):
         rejection = _fault_of_container(settings, info.container)
-        if rejection is not None:
-            return rejection
-    in_image = image_of(info.container) is not None
+    if rejection is not None:
+        return rejection
+    in_image = is_docker(info.container) or image_of(info.container) is not None
     for one in (command, *commands_of_checks(info)):
         rejection = validate_command(one, may_be_of_image=in_image and one is command and not command.shell)
         if rejection is not None:
@@ -54,6 +63,27 @@ def _fault_of_container(settings: AgentSettings, container: mesos.ContainerInfo)
     if image is not None and container.type == mesos.ContainerInfo_Type.MESOS:
         return validate_image(settings, container, image)
     return validate_container(container)
+
+
+def _fault_of_containerizer(settings: AgentSettings, info: mesos.TaskInfo) -> Rejection | None:
+    """Say why none of the agent's containerizers takes a task; one of Docker's is looked at whole."""
+    names = [name for name, there in (("mesos", settings.native), ("docker", settings.docker is not None)) if there]
+    if is_docker(info.container):
+        if settings.docker is not None:
+            return validate_docker(settings.docker, info)
+        what = "containers of type DOCKER need --containerizers=mesos,docker"
+    elif settings.native:
+        if info.limits and settings.cgroups is None:
+            return Rejection(
+                "limits_unsupported", "limits need cgroups: --isolation=cgroups/cpu,cgroups/mem on this agent"
+            )
+        return None
+    else:
+        what = "containers that aren't of type DOCKER need --containerizers=mesos,docker"
+    return Rejection(
+        "container_unsupported",
+        f"None of the enabled containerizers ({', '.join(names)}) could create a container for the task: {what}",
+    )
 
 
 def commands_of_checks(info: mesos.TaskInfo) -> list[mesos.CommandInfo]:
@@ -93,7 +123,7 @@ def validate_container(container: mesos.ContainerInfo) -> Rejection | None:
     if container.type == mesos.ContainerInfo_Type.DOCKER:
         return Rejection(
             "container_unsupported",
-            "containers of type DOCKER are not supported yet; use type MESOS, with container.mesos.image for an image",
+            "containers of type DOCKER are for tasks with a command; executors and nested containers are of type MESOS",
         )
     if image_of(container) is not None:
         return Rejection(
@@ -119,6 +149,8 @@ def plan_launch(settings: AgentSettings, agent_id: str, framework: Framework, ta
     assert command is not None
     if task.image is not None:
         return _plan_in_image(settings, agent_id, framework, task, command, task.image)
+    if settings.docker is not None and is_docker(task.info.container):
+        return plan_in_docker(settings, settings.docker, task)
     arguments, argv0 = command_line(command)
     return LaunchContainer(
         container_id=task.container_id,
@@ -129,6 +161,18 @@ def plan_launch(settings: AgentSettings, agent_id: str, framework: Framework, ta
         user=effective_user(settings, framework, command),
         cgroup=plan_cgroup_of(settings, task),
     )
+
+
+def plan_in_docker(settings: AgentSettings, docker: DockerSettings, task: Task) -> LaunchContainer:
+    """Return the container of a task of type DOCKER that `validate_task` has passed."""
+    environment = [
+        *settings.environment,
+        f"MESOS_ALLOCATION_ROLE={task.role}",
+        f"MESOS_TASK_ID={task.task_id}",
+    ]
+    plan = plan_create(docker, task.info, task.container_id, task.directory, environment)
+    assert isinstance(plan, DockerCreate), plan
+    return LaunchContainer(task.container_id, task.directory, [], "", [], None, docker=plan)
 
 
 def plan_cgroup_of(settings: AgentSettings, task: Task) -> CgroupPlan | None:
@@ -176,6 +220,8 @@ def plan_check(
     settings: AgentSettings, agent_id: str, framework: Framework, task: Task, command: mesos.CommandInfo, run_id: str
 ) -> LaunchContainer:
     """Return the process of a COMMAND check: the task's surroundings, and the check's own environment on top."""
+    if is_docker(task.info.container):
+        return LaunchContainer(run_id, task.directory, [], "", [], None, docker=plan_exec(task.container_id, command))
     arguments, argv0 = command_line(command)
     cgroup = None if settings.cgroups is None else CgroupPlan(task.container_id, joins=True)
     own = task.info.command

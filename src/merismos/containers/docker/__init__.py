@@ -1,0 +1,1 @@
+"""Containers of Docker, by the Engine API over its socket: Docker's own, or podman's."""
