@@ -147,7 +147,10 @@ def test_only_so_many_ended_tasks_of_a_framework_are_remembered() -> None:
             task("t", {"value": "env", "environment": {"variables": [{"name": "S", "type": "SECRET"}]}}),
             "secrets are not supported yet",
         ),
-        (task("t", container={"type": "DOCKER", "docker": {"image": "alpine"}}), "type DOCKER are not supported yet"),
+        (
+            task("t", container={"type": "DOCKER", "docker": {"image": "alpine"}}),
+            "None of the enabled containerizers (mesos) could create a container for the task",
+        ),
         (
             task("t", container={"type": "MESOS", "mesos": {"image": {"type": "DOCKER"}}}),
             "images are off on this agent: start it as root",

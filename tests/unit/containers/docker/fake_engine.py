@@ -15,6 +15,7 @@ from typing import Any
 
 from aiohttp import web
 
+TURNS = 10
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -85,9 +86,11 @@ async def fake_engine(socket: Path) -> AsyncIterator[FakeEngine]:
     try:
         yield engine
     finally:
+        for _ in range(TURNS):
+            await asyncio.sleep(0)  # whoever has connected is known to the server now
         engine.over.set()
         await runner.cleanup()
         for transport in engine.transports:
             transport.abort()
-        for _ in range(3):
+        for _ in range(TURNS):
             await asyncio.sleep(0)  # they close in the turns after this one
