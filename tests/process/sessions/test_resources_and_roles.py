@@ -11,7 +11,7 @@ import pytest
 
 from process.sessions.cluster import Cluster
 from process.sessions.scheduler import PATH, Scheduler, amounts_of, framework_info, get, operate, scalars
-from process.sessions.streams import QUIET_S, Json, Stream
+from process.sessions.streams import QUIET_S, WAIT_S_MAX, Json, Stream
 
 pytestmark = pytest.mark.process
 
@@ -117,6 +117,7 @@ class Greedy:
     def __init__(self, port: int, role: str) -> None:
         self.scheduler = Scheduler(port, framework_info(role, name=role))
         self.running = 0
+        self.finished = 0
         self._numbers = itertools.count()
 
     def step(self) -> None:
@@ -132,6 +133,7 @@ class Greedy:
                 status = event["update"]["status"]
                 self.scheduler.acknowledge(status)
                 self.running -= status["state"] == "TASK_FINISHED"
+                self.finished += status["state"] == "TASK_FINISHED"
                 assert status["state"] in {"TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"}, status
 
     def _fill(self, offer: Json) -> None:
@@ -146,19 +148,24 @@ class Greedy:
     def _task(self, offer: Json) -> Json:
         number = next(self._numbers)
         task_id = f"{self.scheduler.info['name']}-{number}"
-        # Unlike ends: what becomes free at one instant on one agent is one offer, so it is never shared.
-        task = self.scheduler.task(task_id, offer, f"sleep 0.{10 + number * 7 % 23}", cpus=0.266, mem=136)
+        # Unlike ends, and far apart as seen by a busy machine: what becomes free at one instant on one agent is one offer, so it
+        # is never shared.
+        task = self.scheduler.task(task_id, offer, f"sleep 0.{20 + 2 * (number * 7 % 23)}", cpus=0.266, mem=136)
         return task | {"resources": [*task["resources"], *scalars(disk=273)]}
 
 
 def test_a8_two_greedy_roles_of_weights_one_and_two_settle_at_one_to_two(cluster: Cluster) -> None:
     light, heavy = Greedy(cluster.port, "light"), Greedy(cluster.port, "heavy")
     with light.scheduler, heavy.scheduler:
-        # The first came to an empty cluster and has all of it; what counts is where the two settle.
-        began_at = changed_at = time.monotonic()
+        # The first came to an empty cluster and has all of it; what counts is where the two settle. Counted in tasks that have
+        # ended, since a busy machine takes longer for the same.
+        changed_at = time.monotonic()
+        until = changed_at + 3 * WAIT_S_MAX
         has = {"light": 0.0, "heavy": 0.0}
-        while (now := time.monotonic()) < began_at + 4.5:
-            if now > began_at + 1.5:
+        while (ended := light.finished + heavy.finished) < 230:
+            now = time.monotonic()
+            assert now < until, f"only {ended} tasks have ended"
+            if ended > 60:
                 has["light"] += light.running * (now - changed_at)
                 has["heavy"] += heavy.running * (now - changed_at)
             changed_at = now
