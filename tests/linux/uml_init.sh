@@ -3,10 +3,10 @@
 # $1 is the repository, $2 the Python. The last line that it writes has the exit status of the tests.
 mount -t proc proc /proc
 mount -t sysfs sys /sys
-mount -t tmpfs tmp /tmp
+mount -t tmpfs tmp /run
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 ip link set lo up
-export HOME=/tmp PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PYTHONDONTWRITEBYTECODE=1
+export HOME=/run TMPDIR=/run PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin PYTHONDONTWRITEBYTECODE=1
 cd "$1" || exit 1
 "$2" -m pytest tests/linux/test_cgroups.py tests/linux/test_cgroups_recovery.py -q -k 'not test_what and not test_a_second and not test_a_supervisor' -p no:cacheprovider -p no:xdist -p no:randomly --timeout 120
 echo "ended with $?"

@@ -29,7 +29,7 @@ EXITS = (0, 0, 0, 0, 1 << 8, 3 << 8, 9, 11)
 
 
 class Container:
-    """One container, from its launch or its fetch on."""
+    """One container, from its launch or its fetch on; until its launch is asked for, only its agent knows of it (`is_fetching`)."""
 
     __slots__ = ("executor", "id", "is_fetching", "is_over", "is_running", "pid", "signals", "status", "stubborn")
 
@@ -92,6 +92,7 @@ class Containers:
                 self._containers.pop(effect.container_id, None)
             case effects.LaunchContainer():
                 container = self._containers.get(effect.container_id) or self._make(effect.container_id)
+                container.is_fetching = False
                 container.executor = effect.executor
                 self._agenda.after(self._dice.uniform(0.001, 2.0), lambda: self._start(container))
             case effects.SignalContainer():
@@ -131,7 +132,6 @@ class Containers:
         if container.is_over:
             return
         if self._dice.chance(85):
-            container.is_fetching = False
             self._post(events.UrisFetched(container.id))
         else:
             self._over(container, events.FetchFailed(container.id, "404 Not Found"))
