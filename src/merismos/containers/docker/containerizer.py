@@ -42,6 +42,7 @@ TICK_S = 5.0
 DRAIN_S = 5.0
 CLOSE_S = 10.0
 UNWANTED_S = 60.0
+AGAIN_S = 1.0
 _CONFLICT = 409
 _NOT_FOUND = 404
 _INSPECTED_AT_ONCE = 8
@@ -93,6 +94,7 @@ class DockerContainerizer:
         self._removals: dict[str, float] = {}  # names, and when they are due
         self._tasks: set[asyncio.Task[None]] = set()
         self._told = False
+        self._again_at: float | None = None  # when to look at all containers again
 
     # ------------------------------------------------------------------ what is asked for
 
@@ -240,10 +242,17 @@ class DockerContainerizer:
         name = container.stop_signal if number == SIGTERM else str(number)
         try:
             await self._engine.ask("POST", f"{named(container.name)}/kill", {"signal": name})
-        except EngineError:
+        except EngineError as error:
             self._end_soon(container)  # it isn't there, or doesn't run any more
+            if error.status not in {_NOT_FOUND, _CONFLICT}:
+                structlog.get_logger().warning(
+                    "a container can't be signalled", container=container.name, why=str(error)
+                )
+                self._look_again()
+                return
         except EngineDown:
-            return  # it is sent again once the Engine answers
+            self._look_again()
+            return
         if container.wanted == number:
             container.wanted = 0
 
@@ -311,14 +320,22 @@ class DockerContainerizer:
                     else:
                         await self._engine.ask("GET", "/_ping")
                     await self._sweep()
+                    if self._again_at is not None and self._again_at <= self._now():
+                        await self._reconcile()
             except StopAsyncIteration:
                 raise EngineDown("the events have ended") from None
             finally:
                 waiting.cancel()
                 await asyncio.gather(waiting, return_exceptions=True)
 
+    def _look_again(self) -> None:
+        """Have all containers looked at a little later: something was asked for, and not done."""
+        self._again_at = self._now() + AGAIN_S
+
     def _until_next(self) -> float:
         due = min(self._removals.values(), default=self._now() + TICK_S)
+        if self._again_at is not None:
+            due = min(due, self._again_at)
         return min(max(due - self._now(), 0.01), TICK_S)
 
     def _hear(self, line: bytes) -> None:
@@ -337,6 +354,7 @@ class DockerContainerizer:
 
         Errors: EngineError, EngineDown.
         """
+        self._again_at = None
         known = dict(self._containers)
         filters = msgspec.json.encode({"label": [f"{LABEL_WORK_DIR}={self._setup.work_dir}"]}).decode()
         query = {"all": "1", "filters": filters}
@@ -403,7 +421,8 @@ class DockerContainerizer:
         try:
             found = await self._inspect(container.name)
         except (EngineDown, EngineError):
-            container.ending = False  # it is looked for again
+            container.ending = False
+            self._look_again()
             return
         if found is not None and found.state.running:
             container.ending = False

@@ -1,7 +1,6 @@
 """An Engine that a test plays, at a real socket: each path is answered as the test says, or not at all.
 
-Rules: a test that knows the real Engine's answers to the same calls is in tests/linux (`test_docker_engine.py`); here are the
-answers that a sound Engine never gives.
+Rules: what it says where a test gives it no answer is what a real one says: tests/linux/test_docker_engine.py asks both the same.
 """
 
 from __future__ import annotations
@@ -30,6 +29,11 @@ def say(document: object, status: int = 200) -> Answer:
         return web.Response(text=document if isinstance(document, str) else json.dumps(document), status=status)
 
     return answer
+
+
+def no_such_container(name: str) -> Answer:
+    """Refuse as the Engine does where it has no such container."""
+    return say({"message": f"No such container: {name}"}, 404)
 
 
 class FakeEngine:

@@ -27,7 +27,7 @@ from merismos.core.containers.docker_plan import (
     DockerExec,
 )
 from merismos.core.kernel import Event
-from unit.containers.docker.fake_engine import Answer, FakeEngine, fake_engine, hang, say
+from unit.containers.docker.fake_engine import Answer, FakeEngine, fake_engine, hang, no_such_container, say
 
 E = TypeVar("E", bound=Event)
 LIMIT_S = 30.0
@@ -298,7 +298,7 @@ def test_a_container_that_somebody_removed_ended_as_the_event_said() -> None:
             await agent.next(events.DockerRecovered)
             agent.launch()
             await agent.next(events.ContainerLaunched)
-            engine.answers["GET /containers/mesos-c/json"] = say({"message": "No such container"}, 404)
+            engine.answers["GET /containers/mesos-c/json"] = no_such_container("mesos-c")
             await engine.tell({"Action": "die", "Actor": {"Attributes": {**LABELS, "exitCode": "5"}}})
             assert (await agent.next(events.ContainerExited)).status == 5 << 8
 
@@ -388,5 +388,24 @@ def test_a_container_is_removed_after_the_delay_and_no_earlier() -> None:
                 if removed:
                     await eventually(lambda engine=engine: bool(engine.heard("DELETE /containers/mesos-c")))  # type: ignore[misc]
                 assert bool(engine.heard("DELETE /containers/mesos-c")) == removed
+
+    asyncio.run(scenario())
+
+
+def test_an_end_that_could_not_be_looked_at_and_a_kill_that_was_refused_are_tried_again() -> None:
+    async def scenario() -> None:
+        async with agent_with({"POST /containers/mesos-c/kill": say({"message": "busy"}, 500)}) as (agent, engine):
+            await agent.next(events.DockerRecovered)
+            agent.launch()
+            await agent.next(events.ContainerLaunched)
+            engine.answers["GET /containers/json"] = say([{"State": "running", "Labels": LABELS}])
+            agent.signal(15)
+            await eventually(lambda: len(engine.heard("POST /containers/mesos-c/kill")) > 1)
+            engine.answers["GET /containers/mesos-c/json"] = hang
+            await engine.tell({"Action": "die", "Actor": {"Attributes": LABELS}})
+            engine.answers["GET /containers/json"] = say([{"State": "exited", "Labels": LABELS}])
+            await eventually(lambda: agent.docker.metrics()["containerizer/docker/call_timeouts"] > 0)
+            engine.answers["GET /containers/mesos-c/json"] = say(inspected("exited", ExitCode=1))
+            assert (await agent.next(events.ContainerExited)).status == 1 << 8
 
     asyncio.run(scenario())
