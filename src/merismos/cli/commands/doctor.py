@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def check_machine() -> list[Finding]:
     """Look at this machine."""
-    return [_python(), _open_files(), *_cgroups(), _images(), _docker(), _temporary_folder(), _local_cluster()]
+    return [_python(), _open_files(), *_cgroups(), _images(), check_docker(), _temporary_folder(), _local_cluster()]
 
 
 def check_cluster(given: str | None) -> list[Finding]:
@@ -113,7 +113,7 @@ def _images() -> Finding:
     return _finding("images", OK, f"an agent may have --image_providers=docker, by {runtime}")
 
 
-def _docker(path: str = "/var/run/docker.sock", within_s: float = 2.0) -> Finding:
+def check_docker(path: str = "/var/run/docker.sock", within_s: float = 2.0) -> Finding:
     """Say whether an agent may have --containerizers=mesos,docker here."""
     if not os.path.exists(path):  # noqa: PTH110 - one system call, no Path to build
         return _finding("docker", OK, f"no {path}; tasks of type DOCKER need a Docker Engine")
