@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
@@ -22,6 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from linux.image_builder import BUSYBOX, busybox_layer
+from linux.registry_server import RegistryServer
 from process.agent_process import AgentUnderTest, agent_under_test
 from process.link_master import task
 
@@ -106,11 +108,12 @@ class DockerDaemon:
     def said(self) -> str:
         return self.log.read_text(errors="replace")[-4000:]
 
-    def ask(self, method: str, path: str, body: bytes | None = None) -> Any:  # noqa: ANN401 - JSON
+    def ask(self, method: str, path: str, body: bytes | None = None, **headers: str) -> Any:  # noqa: ANN401 - JSON
         connection = _Connection(self.socket)
         try:
             kind = "application/json" if body is not None and body[:1] == b"{" else "application/x-tar"
-            connection.request(method, path, body, {"Content-Type": kind})
+            given = {name.replace("_", "-"): value for name, value in headers.items()}
+            connection.request(method, path, body, {"Content-Type": kind, **given})
             answer = connection.getresponse()
             raw = answer.read()
         finally:
@@ -151,6 +154,20 @@ class DockerDaemon:
                 self.process.kill()
                 self.process.wait(STOP_S_MAX)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class RegistryBeside(RegistryServer):
+    """A registry in the network namespace of an Engine."""
+
+    def __init__(self, folder: Path, settings: str, daemon: DockerDaemon) -> None:
+        super().__init__(folder, settings)
+        assert daemon.process is not None
+        self.prefix = ["nsenter", f"--net=/proc/{daemon.process.pid}/ns/net"]
+
+    def _answers(self) -> bool:
+        connect = f"import socket; socket.create_connection(('127.0.0.1', {self.port}))"
+        command = [*self.prefix, sys.executable, "-c", connect]
+        return subprocess.run(command, stderr=subprocess.DEVNULL, check=False, timeout=READY_S_MAX).returncode == 0
 
 
 class DockerAgent:

@@ -38,6 +38,7 @@ class RegistryServer:
         self.config = folder / "registry.yml"
         self.data = folder / "registry"
         self.process: subprocess.Popen[bytes] | None = None
+        self.prefix: list[str] = []
         self.config.write_text(
             f"version: 0.1\nlog: {{level: info}}\nstorage: {{filesystem: {{rootdirectory: {self.data}}}}}\n"
             f"http:\n  addr: {self.host}\n" + settings,
@@ -46,7 +47,7 @@ class RegistryServer:
 
     def __enter__(self) -> Self:
         with self.log.open("wb") as log:
-            self.process = subprocess.Popen([PROGRAM, "serve", str(self.config)], stdout=log, stderr=log)
+            self.process = subprocess.Popen([*self.prefix, PROGRAM, "serve", str(self.config)], stdout=log, stderr=log)
         deadline = time.monotonic() + READY_S_MAX
         while not self._answers():
             assert self.process.poll() is None, f"the registry ended: {self.said()}"

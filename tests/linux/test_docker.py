@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 import json
 import signal
@@ -11,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from linux.docker_daemon import IMAGE, NETWORK, DockerDaemon, amounts, docker_agent, why_not
+from linux.docker_daemon import IMAGE, NETWORK, DockerDaemon, RegistryBeside, amounts, docker_agent, why_not
+from linux.registry_server import NAME, PASSWORD, with_password
+from linux.registry_server import why_not as why_no_registry
 from merismos.protocol import link
 from process.link_master import task
 
@@ -297,3 +300,31 @@ def test_an_image_or_a_program_that_is_not_there_fails_the_task(tmp_path: Path, 
             await eventually(lambda: daemon.containers(tmp_path / "w") == {})
 
     asyncio.run(scenario())
+
+
+def test_an_image_is_pulled_again_with_a_login_and_not_without(tmp_path: Path, daemon: DockerDaemon) -> None:
+    why = why_no_registry()
+    if why:
+        pytest.skip(why)
+
+    async def scenario(image: str, config: str) -> None:
+        async with docker_agent(tmp_path / "w", daemon, f"--docker_config={config}") as agent:
+            agent.run("t", "echo pulled", docker={"image": image})
+            assert (await agent.end_of("t"))["state"] == "TASK_FINISHED"
+            agent.run("again", "echo pulled", docker={"image": image, "force_pull_image": True})
+            assert (await agent.end_of("again"))["state"] == "TASK_FINISHED"
+        async with docker_agent(tmp_path / "v", daemon) as agent:
+            agent.run("t", "echo pulled", docker={"image": image, "force_pull_image": True})
+            status = await agent.end_of("t")
+            assert (status["state"], status["reason"]) == ("TASK_FAILED", "REASON_CONTAINER_LAUNCH_FAILED")
+            assert "no basic auth credentials" in status["message"]
+
+    with RegistryBeside(tmp_path, with_password(tmp_path), daemon) as registry:
+        name = f"{registry.host}/shell"
+        login = base64.urlsafe_b64encode(json.dumps({"username": NAME, "password": PASSWORD}).encode()).decode()
+        daemon.ask("POST", f"/images/{IMAGE}/tag?repo={name}&tag=2")
+        pushed = daemon.ask("POST", f"/images/{name}/push?tag=2", X_Registry_Auth=login)
+        assert b"error" not in pushed, pushed
+        daemon.ask("DELETE", f"/images/{name}:2")
+        auth = base64.b64encode(f"{NAME}:{PASSWORD}".encode()).decode()
+        asyncio.run(scenario(f"{name}:2", json.dumps({"auths": {registry.host: {"auth": auth}}})))
