@@ -24,6 +24,7 @@ STREAMS = ("stdout", "stderr")
 AGAIN_S = 1.0
 RECORD_BYTES = 1024 * 1024
 _HEADER_BYTES = 8
+_NOT_FOUND = 404
 
 
 class _Position(msgspec.Struct):
@@ -58,10 +59,12 @@ class LogFollower:
         self._stream = stream
         self._path = Path(directory, stream)
         self._record = records / f"{container}.{stream}"
+        self._over = asyncio.Event()
         self._task = asyncio.get_running_loop().create_task(self._run())
 
     async def end(self, within_s: float) -> None:
         """Return once all is copied, or after a time; the record isn't needed any more."""
+        self._over.set()
         await asyncio.wait({self._task}, timeout=within_s)
         await self.stop()
         self._record.unlink(missing_ok=True)
@@ -72,30 +75,37 @@ class LogFollower:
         await asyncio.wait({self._task})
 
     async def _run(self) -> None:
-        while True:
-            try:
-                return await self._copy()
-            except EngineError as error:
+        """Follow the stream as often as it ends, then read what an Engine may have left out at the very end."""
+        try:
+            while not self._over.is_set():
+                await self._try_to_copy(follows=True)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._over.wait(), AGAIN_S)
+            await self._try_to_copy(follows=False)
+        except EngineError as error:
+            if error.status != _NOT_FOUND:
                 self._complain(str(error))
-                return None
-            except EngineDown:
-                await asyncio.sleep(AGAIN_S)
-            except OSError as error:
-                why = "the output of a container can't be written"
-                structlog.get_logger().warning(why, file=str(self._path), why=str(error))
-                await asyncio.sleep(AGAIN_S)
+
+    async def _try_to_copy(self, *, follows: bool) -> None:
+        try:
+            await self._copy(follows=follows)
+        except EngineDown:
+            return
+        except OSError as error:
+            why = "the output of a container can't be written"
+            structlog.get_logger().warning(why, file=str(self._path), why=str(error))
 
     def _complain(self, why: str) -> None:
         """Say in the file itself that Docker doesn't give the output away: its log driver can't be read, for one."""
         with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
             file.write(f"the container's {self._stream} can't be had from Docker: {why}\n")
 
-    async def _copy(self) -> None:
+    async def _copy(self, *, follows: bool) -> None:
         with self._path.open("ab", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
             position = self._read_record(size)
             skip = max(size - position.size, 0)
-            query = {"follow": "1", "timestamps": "1", self._stream: "1"}
+            query = {"follow": str(int(follows)), "timestamps": "1", self._stream: "1"}
             if position.time:
                 query["since"] = _seconds(position.time)
             async with self._engine.stream("GET", f"{named(self._container)}/logs", query) as pieces:
