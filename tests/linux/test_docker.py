@@ -12,7 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from linux.docker_daemon import IMAGE, NETWORK, DockerDaemon, RegistryBeside, amounts, docker_agent, why_not
+from linux.docker_daemon import (
+    IMAGE,
+    NETWORK,
+    DockerAgent,
+    DockerDaemon,
+    RegistryBeside,
+    amounts,
+    docker_agent,
+    why_not,
+)
 from linux.registry_server import NAME, PASSWORD, with_password
 from linux.registry_server import why_not as why_no_registry
 from merismos.protocol import link
@@ -138,16 +147,21 @@ def test_docker_kill_from_outside_fails_the_task(tmp_path: Path, daemon: DockerD
 
 
 def test_a_killed_task_may_clean_up_within_its_grace_and_no_longer(tmp_path: Path, daemon: DockerDaemon) -> None:
+    loop = "echo up; while :; do sleep 0.1; done"
+
+    async def killed(agent: DockerAgent, task_id: str, command: str) -> None:
+        agent.run(task_id, command)
+        await agent.runs(task_id)
+        await eventually(lambda: agent.output(task_id) == "up\n")
+        agent.master.send(link.KillTask("F", task_id))
+        assert (await agent.end_of(task_id))["state"] == "TASK_KILLED"
+
     async def scenario() -> None:
-        async with docker_agent(tmp_path / "w", daemon, "--docker_stop_timeout=1secs") as agent:
-            agent.run("polite", "trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.1; done")
-            agent.run("deaf", "trap '' TERM; echo up; while :; do sleep 0.1; done")
-            for task_id in ("polite", "deaf"):
-                await agent.runs(task_id)
-                await eventually(lambda task_id=task_id: agent.output(task_id) == "up\n")  # type: ignore[misc]
-                agent.master.send(link.KillTask("F", task_id))
-                assert (await agent.end_of(task_id))["state"] == "TASK_KILLED"
-            assert agent.output("polite") == "up\nbye\n"
+        async with docker_agent(tmp_path / "w", daemon) as agent:
+            await killed(agent, "polite", f"trap 'echo bye; exit 0' TERM; {loop}")
+            assert agent.output("polite") == "up\nbye\n", "without a flag it has the grace of all tasks"
+        async with docker_agent(tmp_path / "v", daemon, "--docker_stop_timeout=1secs") as agent:
+            await killed(agent, "deaf", f"trap '' TERM; {loop}")
             assert daemon.inspect(agent.name("deaf"))["State"]["ExitCode"] == 137
 
     asyncio.run(scenario())

@@ -43,7 +43,7 @@ def docker_settings(flags: Flags, work_dir: str) -> DockerSettings | None:
         sandbox_directory=flags.text("sandbox_directory") or "/mnt/mesos/sandbox",
         enable_cfs=flags.on("cgroups_enable_cfs"),
         revocable_cpu_low_priority=flags.on("revocable_cpu_low_priority"),
-        stop_timeout_s=flags.seconds("docker_stop_timeout") if flags.given("docker_stop_timeout") else None,
+        stop_timeout_s=flags.seconds("docker_stop_timeout") or None,
         kill_orphans=flags.on("docker_kill_orphans"),
     )
 
