@@ -24,6 +24,7 @@ from typing import Any, Self
 
 from linux.image_builder import BUSYBOX, busybox_layer
 from linux.registry_server import RegistryServer
+from merismos.adapters.linux.mounts import mounts_below
 from process.agent_process import AgentUnderTest, agent_under_test
 from process.link_master import task
 
@@ -153,7 +154,9 @@ class DockerDaemon:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(STOP_S_MAX)
-        shutil.rmtree(self.folder, ignore_errors=True)
+        for path in mounts_below(self.folder):
+            subprocess.run(["umount", "--lazy", path], check=True, timeout=STOP_S_MAX)
+        shutil.rmtree(self.folder)
 
 
 class RegistryBeside(RegistryServer):
