@@ -98,7 +98,7 @@ def test_tasks_are_newest_first_filtered_and_counted(visit: Visit, bare: Cluster
         await feed(page, task_updated("t-3", "TASK_FAILED", 1))
         names = "[...document.querySelectorAll('#rows td button')].map((name) => name.innerText)"
         await page.wait(f"{names}[0] === 't-249' && {names}.length === 100")
-        assert await page.text("#chips") == "Running 199\nWaiting 50\nFailed 1"
+        await page.wait("document.querySelector('#chips').innerText === 'Running 199\\nWaiting 50\\nFailed 1'")
         assert await page.text("#more") == "Show 100 more of 150"
         await page.run("document.getElementById('more').click()")
         await page.wait(f"{names}.length === 200")

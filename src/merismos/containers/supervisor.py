@@ -3,7 +3,7 @@
 Run as a script (`python -I -S supervisor.py SECONDS PATH`) with a listening socket, bound to PATH, as file descriptor 0, in its own
 session. One agent at a time is served: the one that connected last; an earlier one is told so and cut off, and what it said and
 wasn't read yet counts no more. Each is told first what is held. Without an agent all goes on: exit statuses are kept until an
-agent has collected them. It ends with its last container, and everything with it after SECONDS without an agent.
+agent has collected them. Without an agent it ends a little after its last container, and everything with it after SECONDS.
 Rules: standard library only and few imports, so that it starts in about 20 ms and a fork of it stays cheap; one thread, so
 that `chdir` before `posix_spawn` gives the child its directory without a shell in between; no decisions: the agent's core
 says what to start and which signal to send when. Each container leads its own session, its id is in its environment, and
@@ -50,6 +50,7 @@ _CLOSING_S_MAX = 2.0
 _CLOSING_POLL_MS = 5
 _END_S_MAX = 5.0
 _FIRST_S_MAX = 10.0
+_IDLE_S_MAX = 3.0
 _NONE = -1
 _READ_BYTES = 1 << 18
 _CAN_PEEK = hasattr(os, "waitid")
@@ -439,7 +440,9 @@ class Supervisor:
         """Go on without an agent."""
         os.close(self.agent)
         self.agent = _NONE
-        self.alone_until = 0.0 if self.is_idle() else time.monotonic() + self.timeout_s
+        # What an agent wrote down and had not asked for yet is asked for by the next one, of the same supervisor.
+        patience_s = min(_IDLE_S_MAX, self.timeout_s) if self.is_idle() else self.timeout_s
+        self.alone_until = time.monotonic() + patience_s
         self.unsent = b""
         self.out.clear()
 
