@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import statistics
+import subprocess
 import tempfile
 import time
 import urllib.request
@@ -74,7 +76,16 @@ def _load(options: dict[str, Any], flags: tuple[str, ...]) -> tuple[dict[str, An
         with process("merismos.daemons.agent", *argv, "--logging_level=WARNING") as agent:
             wait_for_agent(port)
             before = cpu_s(master_pid), cpu_s(agent.pid)
-            with process("benchmarks.load", HOST, str(port), json.dumps({**options, "limit_s": 120})) as load:
-                seen = json.loads(line_of(load))
-                used = [cpu_s(pid) - at for pid, at in zip((master_pid, agent.pid), before, strict=True)]
+            try:
+                with process("benchmarks.load", HOST, str(port), json.dumps({**options, "limit_s": 120})) as load:
+                    seen = json.loads(line_of(load))
+                    used = [cpu_s(pid) - at for pid, at in zip((master_pid, agent.pid), before, strict=True)]
+            finally:
+                shut_down(agent)
     return seen, used
+
+
+def shut_down(agent: subprocess.Popen[str]) -> None:
+    """End an agent with all that it holds, its supervisor too; one that was only stopped would leave them to the next."""
+    agent.send_signal(signal.SIGUSR1)
+    agent.wait(READY_S_MAX)

@@ -315,5 +315,31 @@ def test_the_supervisor_is_small_and_leads_its_own_session(tmp_path: Path) -> No
     assert resident < 25 * 1024 * 1024
 
 
+def test_a_supervisor_holds_nothing_open_of_who_started_its_agent(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        theirs, inherited = os.pipe()
+        os.set_inheritable(inherited, True)
+        kept = os.dup(1), os.dup(2)
+        try:
+            os.dup2(inherited, 1)
+            os.dup2(inherited, 2)
+            link, heard = await connected(tmp_path)
+        finally:
+            for number, fd in enumerate(kept, 1):
+                os.dup2(fd, number)
+                os.close(fd)
+            os.close(inherited)
+        try:
+            spawn(link, "c", tmp_path, "exec sleep 600")
+            await heard.until(lambda: "c" in heard.pids)
+            await until_readable(theirs)  # its end: nobody holds the other side any more
+            assert os.read(theirs, 1) == b""
+        finally:
+            await link.close(end=True)
+            os.close(theirs)
+
+    asyncio.run(scenario())
+
+
 def resident_bytes(pid: int) -> int:
     return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

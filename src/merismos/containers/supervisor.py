@@ -52,6 +52,7 @@ _END_S_MAX = 5.0
 _FIRST_S_MAX = 10.0
 _IDLE_S_MAX = 3.0
 _NONE = -1
+_STANDARD_FILES = 3
 _READ_BYTES = 1 << 18
 _CAN_PEEK = hasattr(os, "waitid")
 
@@ -541,6 +542,7 @@ def become_subreaper() -> bool:
 def main() -> None:
     """Serve the agents that come to the socket at file descriptor 0."""
     timeout_s, path = float(sys.argv[1]), sys.argv[2]
+    os.closerange(_STANDARD_FILES, os.sysconf("SC_OPEN_MAX"))  # whatever else who started the agent had open
     listener = socket.socket(fileno=os.dup(0))
     listener.setblocking(False)
     own = os.stat(path).st_ino  # noqa: PTH116 - no pathlib here

@@ -2,6 +2,8 @@
 
 Rules: the agent binds and listens, then hands the socket to the supervisor that it starts, so that there is no moment at which a
 supervisor runs that can't be found. A path longer than a socket's address may be goes through the directory's descriptor.
+A supervisor outlives who started its agent, so it holds no terminal, pipe or file of theirs; what it says of its own end is in
+`supervisor.log` beside the socket.
 Errors: OSError, with what to do.
 """
 
@@ -21,6 +23,7 @@ _SCRIPT = Path(supervisor.__file__)
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _ADDRESS_BYTES_MAX = 100
 NAME = "supervisor.sock"
+LOG = "supervisor.log"
 
 
 @contextlib.contextmanager
@@ -63,10 +66,16 @@ def start(path: Path, timeout_s: float) -> int:
             listener.bind(address)
         path.chmod(0o600)
         listener.listen()
+        log = os.fsencode(path.with_name(LOG))
+        append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
         return os.posix_spawn(
             sys.executable,
             [sys.executable, "-I", "-S", str(_SCRIPT), str(timeout_s), str(path)],
             {"PATH": PATH},
-            file_actions=[(os.POSIX_SPAWN_DUP2, listener.fileno(), 0)],
+            file_actions=[
+                (os.POSIX_SPAWN_DUP2, listener.fileno(), 0),
+                (os.POSIX_SPAWN_OPEN, 1, log, append, 0o600),
+                (os.POSIX_SPAWN_OPEN, 2, log, append, 0o600),
+            ],
             setsid=True,
         )
