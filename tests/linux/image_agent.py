@@ -118,11 +118,13 @@ def make_images(folder: Path) -> Path:
 
 
 @asynccontextmanager
-async def image_agent(folder: Path, *flags: str, registry: str = "") -> AsyncIterator[ImageAgent]:
+async def image_agent(
+    folder: Path, *flags: str, registry: str = "", launcher: tuple[str, ...] = ()
+) -> AsyncIterator[ImageAgent]:
     """Run an agent with images; nothing of them is left in the end."""
     where = registry or str(make_images(folder))
     given = (f"--docker_registry={where}", f"--docker_store_dir={folder / 'store'}", "--image_providers=docker")
-    async with agent_under_test(folder / "w", *given, *flags) as agent:
+    async with agent_under_test(folder / "w", *given, *flags, launcher=launcher) as agent:
         found = ImageAgent(agent, folder)
         yield found
     assert found.remains() == [], "something of a container is left behind"

@@ -31,6 +31,8 @@ APPLETS = (
     "test",
     "head",
     "kill",
+    "mkdir",
+    "chmod",
 )
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 INDEX = "application/vnd.oci.image.index.v1+json"

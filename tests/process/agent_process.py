@@ -22,6 +22,7 @@ class AgentUnderTest:
     """One agent, and its master; `start` returns once the master knows it."""
 
     program: tuple[str, ...] = ("-m", "merismos.daemons.agent")
+    launcher: tuple[str, ...] = ()
 
     def __init__(self, master: LinkMaster, work_dir: Path, flags: tuple[str, ...]) -> None:
         self.master = master
@@ -39,6 +40,7 @@ class AgentUnderTest:
         defaults = [RESOURCES, "--registration_backoff_factor=20ms", "--no-switch_user"]
         with self.log.open("ab") as log:
             self.process = await asyncio.create_subprocess_exec(
+                *self.launcher,
                 sys.executable,
                 *self.program,
                 f"--master=127.0.0.1:{self.master.port}",
@@ -123,9 +125,12 @@ def command_of(pid: int) -> list[str]:
 
 
 @asynccontextmanager
-async def agent_under_test(work_dir: Path, *flags: str) -> AsyncIterator[AgentUnderTest]:
+async def agent_under_test(
+    work_dir: Path, *flags: str, launcher: tuple[str, ...] = ()
+) -> AsyncIterator[AgentUnderTest]:
     async with link_master() as master:
         agent = AgentUnderTest(master, work_dir, flags)
+        agent.launcher = launcher
         await agent.start()
         try:
             yield agent

@@ -3,6 +3,7 @@
 Shapes: `DIR/bundles/CONTAINER` holds `config.json`, the mounts and the writable layer of a container; `DIR/state` is the runtime's own.
 Rules: a bundle is whole before its process is asked for, and goes when the container is over, with its mounts, its cgroups and its hold on the layers. A bundle of which nobody
 holds a container is an orphan's, and is removed at the start. Nothing is deleted from a directory in which something is still mounted.
+An agent that isn't root runs them in a user namespace each, in which root is the agent's own user and there is nobody else.
 Errors: OSError, LookupError; ImageError where the layers are gone.
 """
 
@@ -19,9 +20,11 @@ from pathlib import Path, PurePosixPath
 import msgspec
 import structlog
 
+from merismos.adapters.linux.detection import obstacle_of_user_namespaces
 from merismos.adapters.linux.mounts import bind, mount_memory, unmount_below
 from merismos.containers.images.rootfs import Provision, find_image_user
 from merismos.containers.images.store import ImageStore
+from merismos.containers.removal import remove_tree
 from merismos.containers.sandbox import find_user
 from merismos.containers.supervisor import MARKER
 from merismos.containers.supervisor_socket import PATH
@@ -46,6 +49,7 @@ class OciRuntime:
         self._state = directory / "state"
         self._store = store
         self._provision = provision
+        self._root_is = None if os.geteuid() == 0 else (os.geteuid(), os.getegid())
         self._cleaning: dict[str, asyncio.Task[None]] = {}
 
     def open(self) -> None:
@@ -79,7 +83,7 @@ class OciRuntime:
         Errors: LookupError where its user is none of the agent's.
         """
         user = []
-        if effect.user is not None:
+        if effect.user is not None and self._root_is is None:
             entry = find_user(effect.user)
             user = ["--user", f"{entry.pw_uid}:{entry.pw_gid}"]
         extra = [word for variable in effect.environment for word in ("--env", variable)]
@@ -126,7 +130,8 @@ class OciRuntime:
                 timeout=DELETE_S_MAX,
             )
         unmount_below(bundle)
-        shutil.rmtree(bundle, ignore_errors=True)
+        if bundle.exists():
+            remove_tree(bundle)
         if release:
             self._store.release(container_id)
 
@@ -143,52 +148,69 @@ class OciRuntime:
     def _make(self, effect: effects.LaunchContainer, plan: RootPlan, bundle: Path) -> None:
         root = self._provision([self._store.rootfs_of(layer) for layer in plan.layers], bundle)
         user = self._user_of(effect, plan, root)
+        if user.uid and self._root_is is not None:
+            what = f"the image runs as user {user.uid}, and an agent that isn't root has no user but its own to give"
+            raise PermissionError(f"{what}: name a user of the machine, or start the agent as root")
         if user.uid:
             os.chown(effect.directory, user.uid, user.gid)
         mounts = [
             *(BoundMount(path, path, read_only=True) for path in _OF_THE_MACHINE if os.path.exists(path)),  # noqa: PTH110 - one system call
             BoundMount(plan.sandbox_directory, effect.directory),
-            *(self._bound(number, mount, bundle, user) for number, mount in enumerate(plan.mounts)),
+            *(self._bound(number, mount, bundle, user, effect.directory) for number, mount in enumerate(plan.mounts)),
         ]
         place = Surroundings(
             rootfs=str(root),
             hostname=platform.node(),
             machine=platform.machine(),
-            cgroup=effect.container_id,
+            cgroup=effect.container_id if self._root_is is None else "",
             mounts=tuple(mounts),
+            root_is=self._root_is,
         )
         environment = [*effect.environment, f"{MARKER.decode()}={effect.container_id}"]
         spec = build_spec(plan, user, effect.arguments, environment, place)
         (bundle / "config.json").write_bytes(msgspec.json.encode(spec))
 
-    @staticmethod
-    def _user_of(effect: effects.LaunchContainer, plan: RootPlan, root: Path) -> ContainerUser:
+    def _user_of(self, effect: effects.LaunchContainer, plan: RootPlan, root: Path) -> ContainerUser:
         if plan.image_user:
             return find_image_user(root, plan.image_user)
+        if self._root_is is not None:
+            return ContainerUser()
         if effect.user is None:
             return ContainerUser(os.geteuid(), os.getegid())
         entry = find_user(effect.user)
         groups = os.getgrouplist(effect.user, entry.pw_gid)
         return ContainerUser(entry.pw_uid, entry.pw_gid, tuple(one for one in groups if one != entry.pw_gid))
 
-    def _bound(self, number: int, mount: Mount, bundle: Path, user: ContainerUser) -> BoundMount:
+    def _bound(self, number: int, mount: Mount, bundle: Path, user: ContainerUser, own: str) -> BoundMount:
         """Return a mount whose source is there."""
         if mount.kind == "host":
             if not os.path.exists(mount.source):  # noqa: PTH110 - one system call
                 raise FileNotFoundError(f"the volume's host path {mount.source} does not exist on this agent")
             return BoundMount(mount.target, mount.source, mount.read_only)
+        owner = user if self._root_is is None else ContainerUser(*self._root_is)
         if mount.kind == "secret":
-            return BoundMount(
-                mount.target, str(_write_secret(bundle / "secrets", number, mount.data, user)), read_only=True
-            )
+            path = _write_secret(bundle / "secrets", number, mount.data, owner)
+            return BoundMount(mount.target, str(path), read_only=True)
         target = bundle / "volumes" / str(number)
         target.mkdir(parents=True)
-        fd = open_below(mount.below, mount.source, user)
+        fd = open_below(mount.below, mount.source, owner)
         try:
+            if self._root_is is not None:
+                if mount.below != own:
+                    # others write to it while we look, and only root can bind what it looked at
+                    raise PermissionError("a volume of another's sandbox needs an agent that is root")
+                return BoundMount(mount.target, os.readlink(f"/proc/self/fd/{fd}"), mount.read_only)  # noqa: PTH115 - one system call
             bind(fd, target)
         finally:
             os.close(fd)
         return BoundMount(mount.target, str(target), mount.read_only)
+
+
+def obstacle_of_images() -> str | None:
+    """Return why containers of images can't be run here, and what to do; None where they can."""
+    if find_runtime() is None:
+        return "there is no OCI runtime; apt-get install runc"
+    return None if os.geteuid() == 0 else obstacle_of_user_namespaces()
 
 
 def find_runtime(which: Callable[[str], str | None] = shutil.which) -> str | None:
@@ -221,10 +243,11 @@ def open_below(directory: str, path: str, user: ContainerUser) -> int:
 
 
 def _write_secret(directory: Path, number: int, data: bytes, user: ContainerUser) -> Path:
-    """Write a secret to memory, for its container's user to read."""
+    """Write a secret for its container's user to read: to memory where we may mount that."""
     if not directory.is_dir():
         directory.mkdir(mode=_MODE)
-        mount_memory(directory, _SECRETS_BYTES_MAX)
+        if os.geteuid() == 0:
+            mount_memory(directory, _SECRETS_BYTES_MAX)
     path = directory / str(number)
     path.write_bytes(data)
     os.chown(path, user.uid, user.gid)

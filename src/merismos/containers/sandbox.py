@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
-import shutil
 import time
 from pathlib import Path
 
 import structlog
+
+from merismos.containers.removal import remove_tree
 
 SANDBOX_MODE = 0o750
 
@@ -69,15 +70,16 @@ class Sandboxes:
 
     def remove_inner(self, directory: str) -> None:
         """Delete what `create_inner` made."""
-        shutil.rmtree(directory, ignore_errors=True)
+        try:
+            remove_tree(Path(directory))
+        except OSError as error:
+            structlog.get_logger().warning("a sandbox can't be removed", directory=directory, why=str(error))
 
     def remove(self, directory: str) -> None:
         """Delete a run, and what of its parents is empty then; what can't be deleted is told and counted."""
         run = Path(directory)
-        shutil.rmtree(run, ignore_errors=True)
         try:
-            if run.exists():
-                shutil.rmtree(run)
+            remove_tree(run)
             self.removals_succeeded += 1
         except OSError as error:
             self.removals_failed += 1

@@ -18,7 +18,7 @@ from merismos.containers.images.credentials import parse_docker_config
 from merismos.containers.images.documents import ImageError
 from merismos.containers.images.provider import Images, ImageSettings
 from merismos.containers.images.rootfs import Provision, copy, overlay, overlay_or_copy
-from merismos.containers.oci import RUNTIMES, OciRuntime, find_runtime
+from merismos.containers.oci import OciRuntime, find_runtime, obstacle_of_images
 from merismos.core.kernel import Event
 from merismos.protocol import json
 from merismos.protocol.errors import DecodeError
@@ -69,15 +69,19 @@ def runtime_of(flags: Flags, images: Images | None, runtime_dir: Path) -> OciRun
     """Return what runs containers of images, None where there are no images."""
     if images is None:
         return None
-    if os.geteuid() != 0:
-        raise FlagError("--image_providers=docker needs root, for mounts and namespaces; start the agent as root")
+    obstacle = obstacle_of_images()
+    if obstacle is not None:
+        raise FlagError(f"--image_providers=docker can't be had: {obstacle}")
     program = find_runtime()
-    if program is None:
-        raise FlagError(f"--image_providers=docker needs an OCI runtime; install one of {', '.join(RUNTIMES)}")
+    assert program is not None
     backend = flags.text("image_provisioner_backend") or "auto"
     provision = _BACKENDS.get(backend)
     if provision is None:
         raise FlagError(f"--image_provisioner_backend={backend} is not known; give overlay or copy, or leave it out")
+    if os.geteuid() != 0:
+        if backend == "overlay":
+            raise FlagError("--image_provisioner_backend=overlay needs root; leave it out, and layers are copied")
+        provision = copy
     return OciRuntime(program, runtime_dir / "oci", images.store, provision)
 
 

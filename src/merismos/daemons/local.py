@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from merismos.adapters.linux import detection
-from merismos.containers.oci import find_runtime
+from merismos.containers.oci import obstacle_of_images
 from merismos.daemons import local_remnants, local_text, local_zookeeper
 from merismos.daemons.local_child import IP, Child, StartError
 from merismos.daemons.local_zookeeper import SESSION_S, LocalZooKeeper
@@ -187,7 +187,7 @@ class LocalMachines:
 
     def _images(self) -> list[str]:
         """Return the flags with which agents share images, where this machine can run any."""
-        can = os.geteuid() == 0 and find_runtime() is not None
+        can = obstacle_of_images() is None
         return ["--image_providers=docker", f"--docker_store_dir={self.work_dir / 'images'}"] if can else []
 
     async def _all_registered(self) -> None:

@@ -33,3 +33,16 @@ def test_the_used_part_of_a_disk_lies_between_none_and_all(tmp_path: Path) -> No
 
 def test_nobody_uses_nothing() -> None:
     assert read_usage(set()) == {}
+
+
+def test_settings_that_keep_user_namespaces_for_root_are_named_with_what_to_do(tmp_path: Path) -> None:
+    assert detection.obstacle_of_user_namespaces(tmp_path) is None
+    for name, forbidding in (("user/max_user_namespaces", "0"), ("kernel/apparmor_restrict_unprivileged_userns", "1")):
+        file = tmp_path / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{forbidding}\n")
+        obstacle = detection.obstacle_of_user_namespaces(tmp_path)
+        assert obstacle is not None
+        assert f"{name.replace('/', '.')} is {forbidding}" in obstacle
+        file.write_text("7\n")
+        assert detection.obstacle_of_user_namespaces(tmp_path) is None

@@ -153,7 +153,7 @@ def test_only_so_many_ended_tasks_of_a_framework_are_remembered() -> None:
         ),
         (
             task("t", container={"type": "MESOS", "mesos": {"image": {"type": "DOCKER"}}}),
-            "images are off on this agent: start it as root",
+            "images are off on this agent: start it with --image_providers",
         ),
         (
             task(

@@ -85,3 +85,16 @@ def test_mounts_of_the_machine_are_bound_and_never_bring_devices_or_set_id_progr
     assert {"nosuid", "nodev", "ro"} <= set(found["/t"]["options"])
     assert "rw" in found["/u"]["options"]
     assert "size=67108864" in found["/dev/shm"]["options"]
+
+
+def test_without_root_a_container_has_a_user_namespace_in_which_root_is_the_agents_user() -> None:
+    place = Surroundings("/b/rootfs", "machine", "x86_64", "", root_is=(1000, 1001))
+    found = build_spec(plan(), ContainerUser(), ["a"], [], place)
+    assert "user" in kinds(found)
+    assert found["linux"]["uidMappings"] == [{"containerID": 0, "hostID": 1000, "size": 1}]
+    assert found["linux"]["gidMappings"] == [{"containerID": 0, "hostID": 1001, "size": 1}]
+    assert "cgroupsPath" not in found["linux"]
+    mounts = {one["destination"]: one for one in found["mounts"]}
+    assert mounts["/sys"]["type"] == "bind"
+    assert "gid=5" not in mounts["/dev/pts"]["options"]
+    assert "uidMappings" not in spec()["linux"]

@@ -18,6 +18,11 @@ MEM_RESERVE_MB = 1024
 DISK_RESERVE_MB = 5 * 1024
 PORTS = "[31000-32000]"
 _MB = 1 << 20
+_FORBIDS_USER_NAMESPACES = {
+    "user/max_user_namespaces": "0",
+    "kernel/unprivileged_userns_clone": "0",
+    "kernel/apparmor_restrict_unprivileged_userns": "1",
+}
 
 
 def detect_cpus() -> int:
@@ -93,3 +98,20 @@ def device_number(path: str) -> tuple[str, int, int]:
     if not (stat.S_ISCHR(found.st_mode) or stat.S_ISBLK(found.st_mode)):
         raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
     return "c" if stat.S_ISCHR(found.st_mode) else "b", os.major(found.st_rdev), os.minor(found.st_rdev)
+
+
+def obstacle_of_user_namespaces(settings: Path = Path("/proc/sys")) -> str | None:
+    """Return why who isn't root can't have a user namespace here, and what to do; None where that is possible."""
+    for name, forbidding in _FORBIDS_USER_NAMESPACES.items():
+        try:
+            found = (settings / name).read_text().strip()
+        except OSError:
+            continue
+        if found == forbidding:
+            key = name.replace("/", ".")
+            return (
+                f"{key} is {found}, so only root has user namespaces: start the agent as root, or set it by sysctl -w"
+            )
+    return (
+        None if Path("/proc/self/ns/user").exists() else "this kernel has no user namespaces: start the agent as root"
+    )

@@ -21,7 +21,7 @@ from merismos.adapters.linux import cgroup_detection
 from merismos.cli import cluster, output
 from merismos.cli.client import Client, find_master
 from merismos.cli.errors import CommandError
-from merismos.containers.oci import find_runtime
+from merismos.containers.oci import find_runtime, obstacle_of_images
 from merismos.sdk import address, local_cluster
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -103,14 +103,11 @@ def _cgroups(hierarchy: Path = Path("/sys/fs/cgroup")) -> list[Finding]:
 
 def _images() -> Finding:
     """Say whether an agent may run containers of images here."""
-    runtime = find_runtime()
-    if runtime is None:
-        return _finding("images", WARNING, "no OCI runtime is here; for containers of images: apt-get install runc")
-    if os.geteuid() != 0:
-        return _finding(
-            "images", WARNING, f"{runtime} is here, but an agent with --image_providers=docker must be root"
-        )
-    return _finding("images", OK, f"an agent may have --image_providers=docker, by {runtime}")
+    obstacle = obstacle_of_images()
+    if obstacle is not None:
+        return _finding("images", WARNING, f"an agent can't run containers of images here: {obstacle}")
+    how = "" if os.geteuid() == 0 else "; without root each copies its image's files, and is one user"
+    return _finding("images", OK, f"an agent may have --image_providers=docker, by {find_runtime()}{how}")
 
 
 def check_docker(path: str = "/var/run/docker.sock", within_s: float = 2.0) -> Finding:

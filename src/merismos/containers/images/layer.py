@@ -4,7 +4,8 @@ Run as a script (`python -I -S layer.py BLOB DIRECTORY DIFF_ID BYTES_MAX`) in a 
 root where it may: so nothing that a layer says can name a file outside, no layer's size is our memory, and our loop never waits.
 Rules: every step goes through descriptors of directories and follows no link, with or without that root. Names with `..`, entries below a link,
 hard links to what isn't in the layer and devices refuse the layer; devices below `dev/`, which no container sees, are left out.
-Owners, modes, set-id bits and file capabilities are kept; of other attributes only `user.*`.
+Owners, modes, set-id bits and file capabilities are kept; of other attributes only `user.*`. Who isn't root owns all of it, without
+capabilities, and can read and change what it owns: else nobody could copy or remove it.
 A whiteout becomes a device 0/0, an opaque directory gets its attribute. More than BYTES_MAX bytes or ENTRIES_MAX entries refuse it.
 The digest of what was unpacked must be DIFF_ID.
 Errors: LayerError; as a script one line on stderr, and status 1.
@@ -38,11 +39,14 @@ MEMORY_BYTES_MAX = 1 << 30
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 RESERVED = ".wh..wh."
-OPAQUE_ATTRIBUTE = "trusted.overlay.opaque"
+_OVERLAY = "trusted.overlay." if os.geteuid() == 0 else "user.overlay."
+OPAQUE_ATTRIBUTE = f"{_OVERLAY}opaque"
 _XATTR = "SCHILY.xattr."
 _KEPT_ATTRIBUTES = ("security.capability", "user.")
 _PIECE_BYTES = 1 << 20
 _MODE = 0o7777
+_OWN_DIRECTORY = 0o700
+_OWN_FILE = 0o600
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _MAGICS = ((b"\x1f\x8b", "gzip"), (b"BZh", "bzip2"), (b"\xfd7zXZ", "xz"), (b"\x28\xb5\x2f\xfd", "zstd"))
 _DAMAGED = (
@@ -244,18 +248,23 @@ class Tree:
             os.chown(name, member.uid, member.gid, dir_fd=parent, follow_symlinks=False)
         if member.issym():
             return
-        os.chmod(name, member.mode & _MODE, dir_fd=parent)
+        os.chmod(name, self._mode_of(member), dir_fd=parent)
         if not member.isdir():
             os.utime(name, (member.mtime, member.mtime), dir_fd=parent, follow_symlinks=False)
         if member.isreg() or member.isdir():
             self._set_attributes(member, parent, name)
 
-    @staticmethod
-    def _set_attributes(member: tarfile.TarInfo, parent: int, name: str) -> None:
+    def _mode_of(self, member: tarfile.TarInfo) -> int:
+        needed = 0 if self._as_root else _OWN_DIRECTORY if member.isdir() else _OWN_FILE
+        return member.mode & _MODE | needed
+
+    def _set_attributes(self, member: tarfile.TarInfo, parent: int, name: str) -> None:
+        names = [key for key in member.pax_headers if key.startswith(_XATTR)]
         kept = {
-            key[len(_XATTR) :]: value
-            for key, value in member.pax_headers.items()
-            if key.startswith(_XATTR) and key[len(_XATTR) :].startswith(_KEPT_ATTRIBUTES)
+            key[len(_XATTR) :]: member.pax_headers[key]
+            for key in names
+            if key[len(_XATTR) :].startswith(_KEPT_ATTRIBUTES if self._as_root else "user.")
+            and not key[len(_XATTR) :].startswith(_OVERLAY)
         }
         if not kept:
             return

@@ -79,7 +79,8 @@ def _copy_over(source: Path, target: Path) -> None:
 
 def _copy_attributes(source: Path, target: Path) -> None:
     found = source.lstat()
-    os.chown(target, found.st_uid, found.st_gid, follow_symlinks=False)
+    if os.geteuid() == 0:
+        os.chown(target, found.st_uid, found.st_gid, follow_symlinks=False)
     shutil.copystat(source, target, follow_symlinks=False)
     if OPAQUE_ATTRIBUTE in os.listxattr(target, follow_symlinks=False):
         os.removexattr(target, OPAQUE_ATTRIBUTE, follow_symlinks=False)

@@ -92,7 +92,7 @@ def image_of(container: mesos.ContainerInfo | None) -> mesos.Image | None:
 def validate_image(settings: AgentSettings, container: mesos.ContainerInfo, image: mesos.Image) -> Rejection | None:
     """Say why this agent can't run a container of an image as asked, None where it can."""
     if not settings.images:
-        return _refused("container images are off on this agent: start it as root, with --image_providers=docker")
+        return _refused("container images are off on this agent: start it with --image_providers=docker")
     if image.type != mesos.Image_Type.DOCKER or image.docker is None:
         return _refused("only images of type DOCKER are supported")
     reference = parse_reference(image.docker.name)

@@ -65,7 +65,8 @@ class BoundMount(msgspec.Struct, frozen=True):
 class Surroundings(msgspec.Struct, frozen=True):
     """What only the machine knows: its names and paths.
 
-    Shapes: `cgroup` is relative to the cgroup that the runtime is started in; `machine` is as uname(1) has it.
+    Shapes: `cgroup` is relative to the cgroup that the runtime is started in, empty for no other than that; `machine` is as uname(1) has it;
+    `root_is` are the user and group of the machine that root inside of the container is, None where it is root.
     """
 
     rootfs: str
@@ -73,6 +74,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     machine: str
     cgroup: str
     mounts: tuple[BoundMount, ...] = ()
+    root_is: tuple[int, int] | None = None
 
 
 def build_spec(
@@ -93,10 +95,11 @@ def build_spec(
         },
         "root": {"path": place.rootfs, "readonly": False},
         "hostname": plan.hostname or place.hostname,
-        "mounts": [*_own_mounts(plan), *(_bind(one) for one in place.mounts)],
+        "mounts": [*_own_mounts(plan, place), *(_bind(one) for one in place.mounts)],
         "linux": {
-            "cgroupsPath": place.cgroup,
-            "namespaces": [{"type": kind} for kind in _namespaces(plan)],
+            **({"cgroupsPath": place.cgroup} if place.cgroup else {}),
+            "namespaces": [{"type": kind} for kind in _namespaces(plan, place)],
+            **_mappings(place),
             "maskedPaths": list(_MASKED),
             "readonlyPaths": list(_READ_ONLY),
             "resources": {"devices": [{"allow": False, "access": "rwm"}]},
@@ -105,13 +108,22 @@ def build_spec(
     }
 
 
-def _namespaces(plan: RootPlan) -> list[str]:
+def _namespaces(plan: RootPlan, place: Surroundings) -> list[str]:
     kinds = ["mount", "uts"]
+    if place.root_is is not None:
+        kinds.append("user")
     if not plan.share_pids:
         kinds.append("pid")
     if not plan.share_ipc:
         kinds.append("ipc")
     return kinds
+
+
+def _mappings(place: Surroundings) -> dict[str, Any]:
+    if place.root_is is None:
+        return {}
+    of_user, of_group = ([{"containerID": 0, "hostID": one, "size": 1}] for one in place.root_is)
+    return {"uidMappings": of_user, "gidMappings": of_group}
 
 
 def _capabilities(plan: RootPlan, user: ContainerUser) -> dict[str, list[str]]:
@@ -124,15 +136,19 @@ def _capabilities(plan: RootPlan, user: ContainerUser) -> dict[str, list[str]]:
     return {"bounding": bounding, "effective": named, "permitted": named, "inheritable": named, "ambient": named}
 
 
-def _own_mounts(plan: RootPlan) -> list[dict[str, Any]]:
+def _own_mounts(plan: RootPlan, place: Surroundings) -> list[dict[str, Any]]:
     shm = f"size={plan.shm_bytes}"
+    is_root = place.root_is is None
+    # a user namespace has no group of terminals, and mounts no sysfs where the network is the machine's
+    group = ["gid=5"] if is_root else []
+    sys = _mount("/sys", "sysfs", "sysfs", [*_DEVICE, "ro"])
     mounts = [
         _mount("/proc", "proc", "proc", _DEVICE),
         _mount("/dev", "tmpfs", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
         _mount(
-            "/dev/pts", "devpts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]
+            "/dev/pts", "devpts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", *group]
         ),
-        _mount("/sys", "sysfs", "sysfs", [*_DEVICE, "ro"]),
+        sys if is_root else _mount("/sys", "bind", "/sys", ["rbind", *_DEVICE, "ro"]),
     ]
     if plan.share_ipc:
         return [*mounts, _bind(BoundMount("/dev/shm", "/dev/shm")), _bind(BoundMount("/dev/mqueue", "/dev/mqueue"))]  # noqa: S108 - no file of ours
