@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -104,9 +105,10 @@ class LinkMaster:
 
 
 @asynccontextmanager
-async def link_master() -> AsyncIterator[LinkMaster]:
+async def link_master(listener: socket.socket | None = None) -> AsyncIterator[LinkMaster]:
     master = LinkMaster()
-    server = await asyncio.start_server(master.serve, "127.0.0.1", 0)
+    own = listener or socket.create_server(("127.0.0.1", 0))
+    server = await asyncio.start_server(master.serve, sock=own)
     master.port = server.sockets[0].getsockname()[1]
     try:
         yield master

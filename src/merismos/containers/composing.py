@@ -71,6 +71,10 @@ class ComposingContainerizer:
         else:
             self._native.collect(effect)
 
+    def leave_networks(self, effect: effects.LeaveNetworks) -> None:
+        """Let go of the network that the tasks of a group shared."""
+        self._native.leave_networks(effect)
+
     def kill_remains(self, effect: effects.KillRemains) -> None:
         """Kill what a supervisor that is gone has left."""
         self._native.kill_remains(effect)

@@ -11,7 +11,6 @@ Source: Mesos, docs/isolators/cgroups-mem.md, for the message of a limit.
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Callable, Coroutine
 
@@ -19,6 +18,7 @@ import structlog
 
 from merismos.adapters.linux.cgroups import Cgroups
 from merismos.containers import supervisor
+from merismos.containers.prologue import with_prologue
 from merismos.core.agent.events import HeldContainer, Limitation
 from merismos.core.containers.cgroup_plan import CgroupPlan, CgroupWrite
 from merismos.protocol.v1 import mesos
@@ -88,10 +88,7 @@ class ContainerCgroups:
         score = [str(plan.oom_score)] if plan.oom_score else []
         script = (_SCORE if score else "") + _ENTER
         entrances = self.cgroups.entrances(container_id)
-        named = os.path.basename(arguments[0]) == os.path.basename(argv0)  # noqa: PTH119 - no Path to build
-        # only bash can call a program by another name than its own
-        shell, run = ("/bin/sh", 'exec "$@"') if named else ("/bin/bash", 'exec -a "$0" "$@"')
-        return [shell, "-c", script + run, argv0, *score, *entrances, "--", *arguments], "sh"
+        return with_prologue(script, [*score, *entrances, "--"], arguments, argv0)
 
     def update(self, container_id: str, writes: list[CgroupWrite]) -> None:
         """Give a container other limits; what can't be had is named, and the old ones stay."""

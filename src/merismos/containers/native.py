@@ -19,6 +19,8 @@ import structlog
 
 from merismos.adapters.linux.cgroups import Cgroups
 from merismos.containers.container_cgroups import ContainerCgroups
+from merismos.containers.networked import NetworkedContainers
+from merismos.containers.networks import ContainerNetworks
 from merismos.containers.oci import OciRuntime
 from merismos.containers.rooted import RootedContainers
 from merismos.containers.sandbox import Sandboxes, find_user
@@ -44,9 +46,11 @@ class NativeContainerizer:
         turn: Turn,
         runtime_dir: Path,
         timeout_s: float,
+        *,
         cgroups: Cgroups | None = None,
         destroy_timeout_s: float = 60.0,
         oci: OciRuntime | None = None,
+        networks: ContainerNetworks | None = None,
     ) -> None:
         self._post = post
         self._sandboxes = sandboxes
@@ -56,7 +60,10 @@ class NativeContainerizer:
         self._cgroups = None
         if cgroups is not None:
             self._cgroups = ContainerCgroups(cgroups, destroy_timeout_s, self._on_limited)
-        self._rooted = None if oci is None else RootedContainers(oci, self._spawn_rooted, self._fail_rooted)
+        self._rooted = None if oci is None else RootedContainers(oci, self._spawn_rooted, self._fail)
+        self._networked = None
+        if networks is not None:
+            self._networked = NetworkedContainers(networks, self._launch, self._fail)
         self._supervisor: SupervisorLink | None = None
         self._waiting: list[Callable[[], None]] = []
         self._restarting: asyncio.Task[None] | None = None
@@ -71,6 +78,10 @@ class NativeContainerizer:
         await supervisor.start()
         if self._cgroups is not None:
             self._cgroups.recover(supervisor.held, supervisor.pid)
+        if self._networked is not None:
+            await self._networked.networks.recover(one.container_id for one in supervisor.held if one.status is None)
+            for one in supervisor.held:
+                one.networks = self._networked.networks.told(one.container_id)
         if self._rooted is not None and self._first:
             await asyncio.to_thread(
                 self._rooted.begin, [one.container_id for one in supervisor.held if one.status is None]
@@ -91,6 +102,8 @@ class NativeContainerizer:
             await self._supervisor.close(end=end)
         if self._rooted is not None:
             await self._rooted.close(end=end)
+        if self._networked is not None:
+            await self._networked.close(end=end)
         if self._cgroups is not None:
             await self._cgroups.close(end=end)
 
@@ -106,7 +119,19 @@ class NativeContainerizer:
             self._post(events.ContainerLaunchFailed(effect.container_id, text))
 
     def launch(self, effect: effects.LaunchContainer) -> None:
-        """Start a process."""
+        """Start a process, in its network where it has one of its own."""
+        if effect.network is None:
+            self._launch(effect)
+        else:
+            assert self._networked is not None, "a task with a network is refused where there are none"
+            self._networked.launch(effect)
+
+    def leave_networks(self, effect: effects.LeaveNetworks) -> None:
+        """Let go of the network that the tasks of a group shared."""
+        if self._networked is not None:
+            self._networked.leave(effect.container_id)
+
+    def _launch(self, effect: effects.LaunchContainer) -> None:
         if self._supervisor is None:
             self._waiting.append(functools.partial(self.launch, effect))
             return
@@ -118,6 +143,13 @@ class NativeContainerizer:
         try:
             if effect.user is not None and needs_switch(effect.user):
                 arguments, argv0 = switch_user(effect.user, arguments), "setpriv"
+            if effect.network is not None and self._networked is not None:
+                program = find_program(arguments[0], effect.directory)
+                if program is None:
+                    self.on_failed(effect.container_id, errno.ENOENT, os.strerror(errno.ENOENT), effect.directory)
+                    return
+                arguments = [program, *arguments[1:]]
+                arguments, argv0 = self._networked.enter(effect.network.owner, arguments, argv0)
             if effect.cgroup is not None and self._cgroups is not None:
                 program = find_program(arguments[0], effect.directory)
                 if program is not None:  # else the supervisor finds out why, as ever
@@ -128,7 +160,7 @@ class NativeContainerizer:
 
     def _spawn_rooted(self, effect: effects.LaunchContainer, arguments: list[str]) -> None:
         if self._supervisor is None:
-            self._fail_rooted(effect, "what holds the containers was lost meanwhile")
+            self._fail(effect, "what holds the containers was lost meanwhile")
             return
         argv0 = arguments[0]
         try:
@@ -138,13 +170,15 @@ class NativeContainerizer:
                 effect.container_id, effect.directory, arguments, argv0, [f"PATH={PATH}"], boxed=True
             )
         except (ValueError, OSError) as error:
-            self._fail_rooted(effect, str(error))
+            self._fail(effect, str(error))
 
-    def _fail_rooted(self, effect: effects.LaunchContainer, text: str) -> None:
+    def _fail(self, effect: effects.LaunchContainer, text: str) -> None:
         self.on_failed(effect.container_id, errno.EINVAL, text, effect.directory)
 
     def signal(self, effect: effects.SignalContainer) -> None:
         """Send a signal to every process of a container."""
+        if self._networked is not None and self._networked.cancel(effect.container_id):
+            return
         if self._rooted is not None and self._rooted.cancel(effect.container_id):
             return
         if self._supervisor is None:
@@ -175,7 +209,8 @@ class NativeContainerizer:
 
     def on_started(self, container_id: str, pid: int) -> None:
         """Pass it on."""
-        self._post(events.ContainerLaunched(container_id, pid))
+        networks = () if self._networked is None else self._networked.networks.told(container_id)
+        self._post(events.ContainerLaunched(container_id, pid, networks=networks))
 
     def on_failed(self, container_id: str, code: int, text: str, directory: str) -> None:
         """Pass it on; a command that can't be executed says so in the task's stderr."""
@@ -187,14 +222,22 @@ class NativeContainerizer:
         if exec_failed:
             with open(f"{directory}/stderr", "a", encoding="utf-8") as stderr:  # noqa: PTH123 - one system call, no Path to build
                 stderr.write(f"Failed to execute the command: {text}\n")
-        self._post(events.ContainerLaunchFailed(container_id, text, exec_failed))
+        failed = events.ContainerLaunchFailed(container_id, text, exec_failed)
+        self._when_left(container_id, functools.partial(self._post, failed))
 
     def on_exited(self, container_id: str, status: int) -> None:
         """Pass it on, once nothing of the container is left."""
+        over = functools.partial(self._when_left, container_id, functools.partial(self._end, container_id, status))
         if self._cgroups is None:
-            self._end(container_id, status)
+            over()
         else:
-            self._cgroups.when_empty(container_id, functools.partial(self._end, container_id, status))
+            self._cgroups.when_empty(container_id, over)
+
+    def _when_left(self, container_id: str, then: Callable[[], None]) -> None:
+        if self._networked is None:
+            then()
+        else:
+            self._networked.when_left(container_id, then)
 
     def _end(self, container_id: str, status: int) -> None:
         limitation = None if self._cgroups is None else self._cgroups.limitation_of(container_id)
@@ -214,6 +257,8 @@ class NativeContainerizer:
             self._cgroups.destroy_all()
         if self._rooted is not None:
             self._rooted.on_all_lost()
+        if self._networked is not None:
+            self._networked.on_all_lost()
         self._post(events.ContainersLost(reason))
         self._turn.at_end(self._restart)
 

@@ -24,6 +24,8 @@ from merismos.adapters.linux.detection import obstacle_of_user_namespaces
 from merismos.adapters.linux.mounts import bind, mount_memory, unmount_below
 from merismos.containers.images.rootfs import Provision, find_image_user
 from merismos.containers.images.store import ImageStore
+from merismos.containers.network_records import FILES, NAMESPACE
+from merismos.containers.networks import ContainerNetworks
 from merismos.containers.removal import remove_tree
 from merismos.containers.sandbox import find_user
 from merismos.containers.supervisor import MARKER
@@ -43,13 +45,21 @@ _OF_THE_MACHINE = ("/etc/resolv.conf", "/etc/hosts")
 class OciRuntime:
     """The bundles of one agent, and the runtime that runs them."""
 
-    def __init__(self, program: str, directory: Path, store: ImageStore, provision: Provision) -> None:
+    def __init__(
+        self,
+        program: str,
+        directory: Path,
+        store: ImageStore,
+        provision: Provision,
+        networks: ContainerNetworks | None = None,
+    ) -> None:
         self._program = program
         self._bundles = directory / "bundles"
         self._state = directory / "state"
         self._store = store
         self._provision = provision
         self._root_is = None if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+        self._networks = networks
         self._cleaning: dict[str, asyncio.Task[None]] = {}
 
     def open(self) -> None:
@@ -154,21 +164,34 @@ class OciRuntime:
         if user.uid:
             os.chown(effect.directory, user.uid, user.gid)
         mounts = [
-            *(BoundMount(path, path, read_only=True) for path in _OF_THE_MACHINE if os.path.exists(path)),  # noqa: PTH110 - one system call
+            *self._files_of(effect),
             BoundMount(plan.sandbox_directory, effect.directory),
             *(self._bound(number, mount, bundle, user, effect.directory) for number, mount in enumerate(plan.mounts)),
         ]
         place = Surroundings(
             rootfs=str(root),
-            hostname=platform.node(),
+            hostname=platform.node() if effect.network is None else effect.network.hostname,
             machine=platform.machine(),
             cgroup=effect.container_id if self._root_is is None else "",
             mounts=tuple(mounts),
             root_is=self._root_is,
+            network=self._namespace_of(effect),
         )
         environment = [*effect.environment, f"{MARKER.decode()}={effect.container_id}"]
         spec = build_spec(plan, user, effect.arguments, environment, place)
         (bundle / "config.json").write_bytes(msgspec.json.encode(spec))
+
+    def _files_of(self, effect: effects.LaunchContainer) -> list[BoundMount]:
+        """Return the files of /etc that tell a container of its network: the machine's, or its own."""
+        if effect.network is None or self._networks is None:
+            return [BoundMount(path, path, read_only=True) for path in _OF_THE_MACHINE if os.path.exists(path)]  # noqa: PTH110 - one system call
+        owner = effect.network.owner
+        return [BoundMount(f"/etc/{name}", str(self._networks.file_of(owner, name))) for name in FILES]
+
+    def _namespace_of(self, effect: effects.LaunchContainer) -> str:
+        if effect.network is None or self._networks is None:
+            return ""
+        return str(self._networks.file_of(effect.network.owner, NAMESPACE))
 
     def _user_of(self, effect: effects.LaunchContainer, plan: RootPlan, root: Path) -> ContainerUser:
         if plan.image_user:

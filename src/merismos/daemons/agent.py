@@ -44,6 +44,7 @@ from merismos.daemons.agent_docker import docker_of
 from merismos.daemons.agent_images import images_of, runtime_of
 from merismos.daemons.agent_isolation import measure_of, open_cgroups, watches_of
 from merismos.daemons.agent_link import AgentLinks
+from merismos.daemons.agent_networks import networks_of
 from merismos.daemons.agent_settings import EFFECTIVE, build_settings, parse_work_dir
 from merismos.daemons.coordination import check_detection, detector_of
 from merismos.ports.checkpoints import CheckpointError, CheckpointStore
@@ -85,7 +86,8 @@ class AgentProcess:
         meta = Path(settings.work_dir, "meta")
         runtime_dir = Path(flags.text("runtime_dir") or meta)
         self.images = images_of(flags, settings.work_dir, self.post)
-        self.oci = runtime_of(flags, self.images, runtime_dir)
+        networks = networks_of(flags, settings.work_dir, runtime_dir)
+        self.oci = runtime_of(flags, self.images, runtime_dir, networks)
         native = NativeContainerizer(
             self.post,
             self.sandboxes,
@@ -95,6 +97,7 @@ class AgentProcess:
             cgroups=cgroups,
             destroy_timeout_s=flags.seconds("cgroups_destroy_timeout"),
             oci=self.oci,
+            networks=networks,
         )
         docker = docker_of(flags, settings.work_dir, runtime_dir, self.post)
         self.containers = ComposingContainerizer(native, docker)
@@ -104,7 +107,7 @@ class AgentProcess:
         log_settings = log_settings_of(flags)
         self.log_rotator = None if log_settings is None else LogRotator(self.machine.state, log_settings)
         self.watches = watches_of(flags, self.machine.state, self.post)
-        self.prober = Prober(self.post)
+        self.prober = Prober(self.post, None if networks is None else networks.namespace_of)
         self.tokens = find_tokens(flags)
         self.executors = ExecutorEndpoint(self.post, self.tokens)
         self.record = open_record(flags, turn)
@@ -147,6 +150,7 @@ class AgentProcess:
             effects.LaunchContainer: self._launch,
             effects.SignalContainer: self.containers.signal,
             effects.UpdateContainer: self.containers.update,
+            effects.LeaveNetworks: self.containers.leave_networks,
             effects.CollectContainer: self.containers.collect,
             effects.KillRemains: self.containers.kill_remains,
             effects.ProbeHttp: self.prober.ask,

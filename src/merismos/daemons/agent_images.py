@@ -18,6 +18,7 @@ from merismos.containers.images.credentials import parse_docker_config
 from merismos.containers.images.documents import ImageError
 from merismos.containers.images.provider import Images, ImageSettings
 from merismos.containers.images.rootfs import Provision, copy, overlay, overlay_or_copy
+from merismos.containers.networks import ContainerNetworks
 from merismos.containers.oci import OciRuntime, find_runtime, obstacle_of_images
 from merismos.core.kernel import Event
 from merismos.protocol import json
@@ -65,7 +66,9 @@ def images_of(flags: Flags, work_dir: str, post: Callable[[Event], None]) -> Ima
     return Images(post, image_settings(flags), work_dir, detection.disk_used) if has_images(flags) else None
 
 
-def runtime_of(flags: Flags, images: Images | None, runtime_dir: Path) -> OciRuntime | None:
+def runtime_of(
+    flags: Flags, images: Images | None, runtime_dir: Path, networks: ContainerNetworks | None
+) -> OciRuntime | None:
     """Return what runs containers of images, None where there are no images."""
     if images is None:
         return None
@@ -82,7 +85,7 @@ def runtime_of(flags: Flags, images: Images | None, runtime_dir: Path) -> OciRun
         if backend == "overlay":
             raise FlagError("--image_provisioner_backend=overlay needs root; leave it out, and layers are copied")
         provision = copy
-    return OciRuntime(program, runtime_dir / "oci", images.store, provision)
+    return OciRuntime(program, runtime_dir / "oci", images.store, provision, networks)
 
 
 def image_settings(flags: Flags) -> ImageSettings:

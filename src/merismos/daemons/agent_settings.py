@@ -18,6 +18,7 @@ from merismos.core.master.views.values import WIRE_VERSION
 from merismos.daemons.agent_docker import containerizers_of, docker_settings
 from merismos.daemons.agent_images import capabilities_of, has_images
 from merismos.daemons.agent_isolation import cgroup_settings
+from merismos.daemons.agent_networks import has_networks
 from merismos.model.attributes import parse_attributes
 from merismos.model.rejection import Rejection
 from merismos.model.resource_notation import parse_resources
@@ -50,6 +51,7 @@ EFFECTIVE = frozenset(
         "container_ports_watch_interval",
         "bounding_capabilities",
         "containerizers",
+        "default_container_dns",
         "default_role",
         "docker_call_timeout",
         "docker_config",
@@ -94,6 +96,10 @@ EFFECTIVE = frozenset(
         "max_completed_executors_per_framework",
         "modules",
         "modules_dir",
+        "network_cni_config_dir",
+        "network_cni_plugins_dir",
+        "network_cni_root_dir_persist",
+        "network_cni_timeout",
         "port",
         "port_file",
         "quiet",
@@ -189,6 +195,7 @@ def build_settings(flags: Flags, hostname: str, ip: str, port: int) -> AgentSett
         cgroups=cgroups,
         native="mesos" in containerizers_of(flags),
         docker=docker,
+        networks=has_networks(flags),
         capabilities=[*CAPABILITIES, *([] if cgroups is None and docker is None else ["TASK_RESOURCE_LIMITS"])],
     )
 

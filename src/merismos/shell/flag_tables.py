@@ -220,6 +220,7 @@ network_cni_config_dir | path | - | Directory with CNI networks.
 network_cni_metrics | on | true | Publish metrics of CNI.
 network_cni_plugins_dir | path | - | Directories with CNI plugins, separated by colons.
 network_cni_root_dir_persist | on | false | Keep CNI's records over a reboot.
+network_cni_timeout | time | 1mins | Time for a CNI plugin to answer (ours).
 network_enable_snmp_statistics | on | false | Collect SNMP statistics of containers.
 network_enable_socket_statistics_details | on | false | Collect statistics of each socket of containers.
 network_enable_socket_statistics_summary | on | false | Collect statistics of containers' sockets.

@@ -54,7 +54,11 @@ def test_a_conflict_names_both(text: str, names: tuple[str, str]) -> None:
 
 @pytest.mark.parametrize(
     ("text", "why"),
-    [("network/cni", "is not supported yet"), ("cgroups/gpu", "is not known; known are"), ("nonsense", "is not known")],
+    [
+        ("network/port_mapping", "is not supported yet"),
+        ("cgroups/gpu", "is not known; known are"),
+        ("nonsense", "is not known"),
+    ],
 )
 def test_an_isolator_that_is_not_there_is_refused_by_name(text: str, why: str) -> None:
     message = refused(text)

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC = 2, 4, 8, 4096, 16384
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_BIND, _MS_REC, _MS_PRIVATE = 2, 4, 8, 4096, 16384, 1 << 18
 _MNT_DETACH = 2
 _OPTIONS_BYTES_MAX = 3500  # of the page that the kernel takes
 _OCTAL = 8
@@ -38,6 +38,16 @@ def bind(fd: int, target: Path) -> None:
     _mount(f"/proc/self/fd/{fd}", target, "", _MS_BIND | _MS_REC, "")
 
 
+def bind_private(directory: Path) -> None:
+    """Make a directory a mount of its own, whose mounts nobody else sees."""
+    fd = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        bind(fd, directory)
+    finally:
+        os.close(fd)
+    _mount("", directory, "", _MS_PRIVATE, "")
+
+
 def mount_memory(target: Path, size_bytes: int) -> None:
     """Mount a file system in memory that only root may look into."""
     _mount("tmpfs", target, "tmpfs", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC, f"size={size_bytes},mode=0700")
@@ -54,6 +64,21 @@ def mounts_below(directory: Path) -> list[str]:
             if path.startswith(inside):
                 found.append(path)
     return found[::-1]
+
+
+def is_mounted(directory: Path) -> bool:
+    """Say whether a directory is a mount of its own."""
+    return str(directory) in mounts_below(directory.parent)
+
+
+def unmount(path: Path) -> None:
+    """Unmount what is mounted there, and all in it.
+
+    Errors: OSError where it stays.
+    """
+    while str(path) in mounts_below(path.parent):
+        if _libc().umount2(os.fsencode(path), _MNT_DETACH) != 0:
+            raise OSError(ctypes.get_errno(), f"{path} can't be unmounted")
 
 
 def unmount_below(directory: Path) -> None:

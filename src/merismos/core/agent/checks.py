@@ -1,7 +1,7 @@
 """Checks and health checks of command tasks: they begin when the task runs, and stop when it is being ended.
 
 Rules: a COMMAND check runs as a container beside the task's, in its sandbox, with its environment and as its user; HTTP and TCP
-checks are the agent's own, at the loopback address, or the container's where it has one of its own. A run that outlived its agent is killed, and its check begins anew: what was
+checks are the agent's own, at the loopback address of the container's network, or at the address that Docker gave it. A run that outlived its agent is killed, and its check begins anew: what was
 told last is known, failures are counted from none. Custom executors run the checks of their tasks themselves.
 Source: Mesos, docs/health-checks.md.
 """
@@ -19,6 +19,7 @@ from merismos.core.agent.statuses import update_task
 from merismos.core.checks import NOTHING, Due, Health, Outcome, Report
 from merismos.core.containers.exit_status import exit_code_of
 from merismos.core.containers.launch_plan import plan_check
+from merismos.core.containers.network_plan import owner_of_network
 from merismos.protocol import json
 from merismos.protocol.v1 import mesos
 
@@ -105,9 +106,11 @@ def _begin(agent: Agent, task: Task, check: Check) -> None:
     elif asked.http is not None:
         scheme = (asked.http.scheme if isinstance(asked.http, mesos.HealthCheck_HTTPCheckInfo) else None) or "http"
         url = f"{scheme}://{_address(task, asked.http)}:{asked.http.port}{asked.http.path or '/'}"
-        agent.effects.append(ProbeHttp(run_id, url))
+        agent.effects.append(ProbeHttp(run_id, url, owner_of_network(task)))
     elif asked.tcp is not None:
-        agent.effects.append(ProbeTcp(run_id, _address(task, asked.tcp).strip("[]"), asked.tcp.port))
+        agent.effects.append(
+            ProbeTcp(run_id, _address(task, asked.tcp).strip("[]"), asked.tcp.port, owner_of_network(task))
+        )
 
 
 def _address(task: Task, asked: object) -> str:

@@ -7,6 +7,7 @@ import msgspec
 from merismos.core.containers.cgroup_plan import CgroupPlan, CgroupWrite
 from merismos.core.containers.docker_plan import DockerCreate, DockerExec
 from merismos.core.containers.image_plan import RootPlan
+from merismos.core.containers.network_plan import NetworkPlan
 from merismos.core.kernel import Effect
 from merismos.ports.checkpoints import Change
 from merismos.protocol.link import Message
@@ -89,6 +90,13 @@ class LaunchContainer(Effect):
     root: RootPlan | None = None  # None: the machine's own files
     inside: str = ""  # the container with a root of its own that the process is started in
     docker: DockerCreate | DockerExec | None = None  # None: it is no container of Docker's, and in none
+    network: NetworkPlan | None = None  # None: the agent's
+
+
+class LeaveNetworks(Effect):
+    """Let go of the network that was made for a container without a process of its own; no event follows."""
+
+    container_id: str
 
 
 class UpdateContainer(Effect):
@@ -106,18 +114,20 @@ class SignalContainer(Effect):
 
 
 class ProbeHttp(Effect):
-    """Ask for a URL, whoever its certificate is for; `ProbeEnded` follows."""
+    """Ask for a URL, whoever its certificate is for, in the network of a container (empty: the agent's); `ProbeEnded` follows."""
 
     probe_id: str
     url: str
+    network: str = ""
 
 
 class ProbeTcp(Effect):
-    """Connect, and close again; `ProbeEnded` follows."""
+    """Connect, in the network of a container (empty: the agent's), and close again; `ProbeEnded` follows."""
 
     probe_id: str
     ip: str
     port: int
+    network: str = ""
 
 
 class AbortProbe(Effect):

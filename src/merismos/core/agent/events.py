@@ -101,11 +101,12 @@ class ImagePullFailed(Event):
 
 
 class ContainerLaunched(Event):
-    """A container's first process runs; `ip` is its address, empty where that is the agent's."""
+    """A container's first process runs; `ip` is its address, empty where that is the agent's; `networks` are those it joined."""
 
     container_id: str
     pid: int
     ip: str = ""
+    networks: tuple[mesos.NetworkInfo, ...] = ()
 
 
 class ContainerLaunchFailed(Event):
@@ -150,7 +151,7 @@ class HeldContainer(msgspec.Struct):
     """What is known of one container by what holds it.
 
     Shapes: `pid` is 0 while it waits for its start; `status` is None while it runs; `signal` is the last one that was sent;
-    `limitation` is what it took too much of, if it did; `ip` is its address where that isn't the agent's.
+    `limitation` is what it took too much of, if it did; `ip` is its address where that isn't the agent's; `networks` are those it joined.
     """
 
     container_id: str
@@ -159,6 +160,7 @@ class HeldContainer(msgspec.Struct):
     signal: int = 0
     limitation: Limitation | None = None
     ip: str = ""
+    networks: tuple[mesos.NetworkInfo, ...] = ()
 
 
 class ContainersRecovered(Event):

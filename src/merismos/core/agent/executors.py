@@ -20,6 +20,7 @@ from merismos.core.agent.effects import (
     CloseExecutorStream,
     CreateSandbox,
     FetchUris,
+    LeaveNetworks,
     Log,
     SendExecutorEvent,
     SendMessage,
@@ -38,6 +39,7 @@ from merismos.core.agent.state import NANOS, Agent, Framework, Link, Task
 from merismos.core.agent.statuses import report_unknown, update_task
 from merismos.core.containers.executor_plan import plan_executor, sandbox_of_executor
 from merismos.core.containers.launch_plan import effective_user
+from merismos.core.containers.network_plan import named_networks
 from merismos.protocol import link
 from merismos.protocol.v1 import executor as api
 from merismos.protocol.v1 import mesos
@@ -161,6 +163,7 @@ def on_container_launched(agent: Agent, event: events.ContainerLaunched, now: fl
     """Its process is there; now it has to subscribe."""
     executor = agent.executors[event.container_id]
     executor.started_wall_s = now + agent.wall_offset_s
+    executor.networks = event.networks
     take_pid(executor, event.pid)
     key = executor_key(executor.framework_id, executor.executor_id)
     agent.checkpoints.keep(key, ContainerRuns(executor.pid, executor.started_wall_s, None))
@@ -210,6 +213,8 @@ def end_executor(agent: Agent, executor: Executor, status: int, now: float) -> N
     if executor.stream is not None:
         agent.effects.append(CloseExecutorStream(executor.stream))
         executor.stream = None
+    if executor.is_builtin and named_networks(executor.info.container):
+        agent.effects.append(LeaveNetworks(executor.container_id))
     del agent.executors[executor.container_id]
     framework.completed_executors.append(executor)
     gc.keep(agent, executor.directory, now)

@@ -216,11 +216,12 @@ def _complete_status(agent: Agent, executor: Executor, task: Task, status: mesos
     if status.timestamp is None:
         status.timestamp = now + agent.wall_offset_s
     known = status.container_status or mesos.ContainerStatus()
+    joined = known.network_infos or list(executor.networks)
     address = mesos.NetworkInfo_IPAddress(protocol=mesos.NetworkInfo_Protocol.IPv4, ip_address=agent.settings.ip)
     status.container_status = msgspec.structs.replace(
         known,
         container_id=_container_of(executor, known.container_id),
-        network_infos=known.network_infos or [mesos.NetworkInfo(ip_addresses=[address])],
+        network_infos=joined or [mesos.NetworkInfo(ip_addresses=[address])],
         executor_pid=executor.pid or None,
     )
 

@@ -98,6 +98,7 @@ def resume_all(agent: Agent, held: dict[str, events.HeldContainer], now: float) 
             agent.effects.append(KillRemains([executor.container_id]))
             end_executor(agent, executor, _STATUS_KILLED, now)
             continue
+        executor.networks = container.networks
         executor.limit(container.limitation)
         if container.status is not None:
             end_executor(agent, executor, container.status, now)

@@ -49,6 +49,7 @@ class Executor:
         "info",
         "is_builtin",
         "limitation",
+        "networks",
         "phase",
         "pid",
         "raw",
@@ -76,6 +77,7 @@ class Executor:
         self.end_reason = "REASON_EXECUTOR_TERMINATED"
         self.end_message = "Executor terminated"
         self.limitation: Limitation | None = None
+        self.networks: tuple[mesos.NetworkInfo, ...] = ()
         self.started_wall_s = 0.0
         self.recovered = False
         self.ended_at = 0.0

@@ -19,6 +19,7 @@ from merismos.core.agent.kill import kill
 from merismos.core.agent.launch import fault_of_task, find_framework, keep_refused, prepare, reject
 from merismos.core.agent.state import Agent, Phase, Task
 from merismos.core.containers.launch_plan import effective_user, sandbox_of_nested
+from merismos.core.containers.network_plan import validate_networks
 from merismos.protocol import json, link
 from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import mesos
@@ -45,7 +46,7 @@ def on_run_task_group(agent: Agent, message: link.RunTaskGroup, now: float) -> N
         return
     executor_id = info.executor_id.value
     executor = framework.executors.get(executor_id)
-    fault = _fault_of(agent, framework, tasks)
+    fault = _fault_of(agent, framework, info, tasks)
     if fault is not None:
         for task in tasks:
             reject(agent, task.framework_id, task.task_id, fault, now)
@@ -89,8 +90,13 @@ def settle(agent: Agent, now: float) -> None:
             end_executor(agent, executor, 0, now)
 
 
-def _fault_of(agent: Agent, framework: Framework, tasks: list[Task]) -> str | None:
+def _fault_of(agent: Agent, framework: Framework, info: mesos.ExecutorInfo, tasks: list[Task]) -> str | None:
+    rejection = validate_networks(agent.settings, info.container)
+    if rejection is not None:
+        return f"Executor '{info.executor_id.value}' is invalid: {rejection.message}"
     for task in tasks:
+        if task.info.container is not None and task.info.container.network_infos:
+            return f"Task '{task.task_id}' is invalid: NetworkInfos must not be set on the task"
         if task.task_id in framework.tasks:
             return f"task '{task.task_id}' of framework {task.framework_id} runs here already"
         fault = fault_of_task(agent.settings, task.info)

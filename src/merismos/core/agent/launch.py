@@ -95,7 +95,7 @@ def on_container_launched(agent: Agent, event: events.ContainerLaunched, now: fl
     task = agent.containers.get(event.container_id)
     if task is None or task.phase is not Phase.LAUNCHING:
         return
-    task.ip = event.ip
+    task.ip, task.networks = event.ip, event.networks
     run(agent, task, event.pid, now)
 
 
@@ -192,7 +192,9 @@ def fault_of_task(settings: AgentSettings, info: mesos.TaskInfo) -> str | None:
         return fault
     executor = info.executor
     is_custom = executor is not None and executor.type is not mesos.ExecutorInfo_Type.DEFAULT
-    rejection = validate_executor(executor) if executor is not None and is_custom else validate_task(settings, info)
+    rejection = (
+        validate_executor(settings, executor) if executor is not None and is_custom else validate_task(settings, info)
+    )
     return None if rejection is None else rejection.message
 
 

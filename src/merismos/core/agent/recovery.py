@@ -333,10 +333,12 @@ def is_unlaunched(agent: Agent, task: Task) -> bool:
 
 def resume(agent: Agent, task: Task, container: events.HeldContainer, now: float) -> None:
     """Go on with a container that was started, or will be."""
-    task.ip = container.ip
+    task.ip, task.networks = container.ip, container.networks
     if container.pid and task.phase is not Phase.RUNNING:
         run(agent, task, container.pid, now)
     elif task.phase is Phase.RUNNING:
+        if isinstance(task.rendering, Rendering):
+            task.rendering.container = render_container(agent, task)
         prepare_checks(task, now)
     task.limitation = container.limitation
     if container.status is not None:

@@ -43,7 +43,7 @@ class AgentSettings(msgspec.Struct, kw_only=True):
     Shapes: `info` is AgentInfo without id; `pid` is `slave(1)@ip:port`; `environment` are NAME=value for every task; `strict`,
     `cleanup` and `additive` are --strict, --recover=cleanup and --reconfiguration_policy=additive; without `cgroups` nothing is limited; `domain_socket` is where executors are served beside the port, empty for nowhere;
     `images`: containers may be made of images, and have these capabilities;
-    `native` and `docker` say which containerizers there are.
+    `native` and `docker` say which containerizers there are; `networks`: containers may join networks of CNI.
     """
 
     info: mesos.AgentInfo
@@ -77,6 +77,7 @@ class AgentSettings(msgspec.Struct, kw_only=True):
     effective_capabilities: tuple[str, ...] | None = None
     native: bool = True
     docker: DockerSettings | None = None
+    networks: bool = False
 
 
 class Phase(enum.Enum):
@@ -91,7 +92,7 @@ class Phase(enum.Enum):
 class Task:
     """One task and its container: its own, or the one of the custom executor that runs it.
 
-    Shapes: `group` is the same for the tasks of one group, empty for others; `image` is None until it is pulled; `awaited` counts what is still being fetched or pulled, `prepared` says that nothing is; `delivered` says that its executor was sent it; `uuids` are those of the updates its executor sent.
+    Shapes: `group` is the same for the tasks of one group, empty for others; `image` is None until it is pulled; `networks` are those that its container joined; `awaited` counts what is still being fetched or pulled, `prepared` says that nothing is; `delivered` says that its executor was sent it; `uuids` are those of the updates its executor sent.
     """
 
     __slots__ = (
@@ -118,6 +119,7 @@ class Task:
         "kill_state",
         "killing",
         "limitation",
+        "networks",
         "phase",
         "pid",
         "prepared",
@@ -166,6 +168,7 @@ class Task:
         self.awaited = 0
         self.image: PulledImage | None = None
         self.ip = ""
+        self.networks: tuple[mesos.NetworkInfo, ...] = ()
 
     def is_custom(self) -> bool:
         """Say whether a custom executor runs the task."""

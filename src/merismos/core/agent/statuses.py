@@ -55,11 +55,13 @@ def render_container(agent: Agent, task: Task) -> bytes:
     pid = b',"executor_pid":%d' % task.pid if task.pid else b""
     parent, _, own = task.container_id.rpartition(".")
     nested = b',"parent":{"value":"%s"}' % parent.encode() if parent else b""
-    return (
-        b',"container_status":{"container_id":{"value":"%s"%s},"network_infos":[{"ip_addresses":'
-        b'[{"protocol":"IPv4","ip_address":"%s"}]}]%s}'
-        % (own.encode(), nested, (task.ip or agent.settings.ip).encode(), pid)
-    )
+    networks = b",".join(map(encode, task.networks))
+    if not networks:
+        address = (task.ip or agent.settings.ip).encode()
+        networks = b'{"ip_addresses":[{"protocol":"IPv4","ip_address":"%s"}]}' % address
+    return b',"container_status":{"container_id":{"value":"%s"%s},"network_infos":[%s]%s}' % (
+        own.encode(), nested, networks, pid,
+    )  # fmt: skip
 
 
 def render_status(

@@ -16,6 +16,7 @@ from merismos.core.containers.launch_plan import (
     validate_command,
     validate_container,
 )
+from merismos.core.containers.network_plan import plan_network, validate_networks
 from merismos.model.ids import validate_id
 from merismos.model.rejection import Rejection
 
@@ -31,7 +32,7 @@ def sandbox_of_executor(work_dir: str, agent_id: str, executor: Executor) -> str
     return f"{home}/runs/{executor.container_id}"
 
 
-def validate_executor(info: mesos.ExecutorInfo) -> Rejection | None:
+def validate_executor(settings: AgentSettings, info: mesos.ExecutorInfo) -> Rejection | None:
     """Say why this agent can't run an executor, None where it can."""
     fault = validate_id(info.executor_id.value)
     if fault is not None:
@@ -39,7 +40,7 @@ def validate_executor(info: mesos.ExecutorInfo) -> Rejection | None:
     if info.command is None:
         return Rejection("command_missing", "'ExecutorInfo.command' must be set for 'CUSTOM' executor")
     if info.container is not None:
-        rejection = validate_container(info.container)
+        rejection = validate_container(info.container) or validate_networks(settings, info.container)
         if rejection is not None:
             return rejection
     return validate_command(info.command)
@@ -62,6 +63,7 @@ def plan_executor(settings: AgentSettings, agent_id: str, framework: Framework, 
         cgroup=None
         if settings.cgroups is None
         else plan_cgroup(settings.cgroups, executor.container_id, demand_of_executor(executor)),
+        network=plan_network(executor.info.container, executor.container_id),
     )
 
 

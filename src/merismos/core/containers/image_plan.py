@@ -1,6 +1,6 @@
 """How a task with an image becomes a container: what is refused, and the plan of its root filesystem and its rights.
 
-Rules: a container with an image has its own mounts, processes, IPC and host name, and its agent's network. It has docker's usual capabilities, unless
+Rules: a container with an image has its own mounts, processes, IPC and host name, and its agent's network unless it names others. It has docker's usual capabilities, unless
 the agent's flags or the task say otherwise, and never more than the agent's bounding ones. Nothing in it gains rights by set-id programs. The user that an image names counts where the
 framework's user is root and the command names none: an image may take rights away, never give them.
 A path in a sandbox stays in it. What isn't supported is refused in words before anything is pulled.
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from merismos.core.containers.image_config import ImageConfig
+from merismos.core.containers.network_plan import validate_networks
 from merismos.model.image_reference import parse_reference
 from merismos.model.rejection import Rejection
 from merismos.protocol.v1 import mesos
@@ -101,14 +102,13 @@ def validate_image(settings: AgentSettings, container: mesos.ContainerInfo, imag
     secret = image.docker.config
     if secret is not None and (secret.type != mesos.Secret_Type.VALUE or secret.value is None):
         return _refused("the image's config must be a secret of type VALUE; references are not supported yet")
-    if any(network.name or network.port_mappings for network in container.network_infos):
-        return _refused("networks of containers are not supported yet; without one a container has the agent's")
     if container.tty_info is not None:
         return _refused("terminals of containers are not supported yet; leave tty_info out")
     return (
         _first(_fault_of_volume(volume) for volume in container.volumes)
         or _first(_fault_of_rlimit(limit) for limit in _rlimits(container))
         or _fault_of_linux(settings, container.linux_info)
+        or validate_networks(settings, container)
     )
 
 

@@ -19,12 +19,13 @@ _SHORT = {"process": ("posix/cpu", "posix/mem"), "cgroups": ("cgroups/cpu", "cgr
 _POSIX = ("filesystem/posix", "posix/cpu", "posix/mem")
 DISK = ("disk/du", "posix/disk")
 PORTS = "network/ports"
-_WATCHES = (*DISK, PORTS)
+CNI = "network/cni"
+_WATCHES = (*DISK, PORTS, CNI)
 _OF_IMAGES = ("docker/runtime", "filesystem/linux", "volume/host_path", "volume/sandbox_path", "volume/secret")
 _NOT_YET = (
     "appc/runtime", "cgroups/hugetlb", "cgroups/net_cls", "cgroups/net_prio", "cgroups/perf_event", "disk/xfs",
     "docker/volume", "environment_secret", "filesystem/shared", "gpu/nvidia",
-    "linux/capabilities", "linux/devices", "linux/nnp", "linux/seccomp", "namespaces/ipc", "namespaces/pid", "network/cni",
+    "linux/capabilities", "linux/devices", "linux/nnp", "linux/seccomp", "namespaces/ipc", "namespaces/pid",
     "network/port_mapping", "posix/rlimits", "volume/csi", "volume/image",
 
 )  # fmt: skip

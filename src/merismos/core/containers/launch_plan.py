@@ -20,6 +20,12 @@ from merismos.core.containers.docker_plan import (
 )
 from merismos.core.containers.image_config import command_in_image
 from merismos.core.containers.image_plan import PulledImage, environment_in_image, image_of, plan_root, validate_image
+from merismos.core.containers.network_plan import (
+    join_network,
+    network_of_task,
+    owner_of_network,
+    validate_networks,
+)
 from merismos.model.rejection import Rejection
 from merismos.protocol.v1 import mesos
 
@@ -62,7 +68,7 @@ def _fault_of_container(settings: AgentSettings, container: mesos.ContainerInfo)
     image = image_of(container)
     if image is not None and container.type == mesos.ContainerInfo_Type.MESOS:
         return validate_image(settings, container, image)
-    return validate_container(container)
+    return validate_container(container) or validate_networks(settings, container)
 
 
 def _fault_of_containerizer(settings: AgentSettings, info: mesos.TaskInfo) -> Rejection | None:
@@ -160,6 +166,7 @@ def plan_launch(settings: AgentSettings, agent_id: str, framework: Framework, ta
         environment=plan_environment(settings, agent_id, framework, task, command),
         user=effective_user(settings, framework, command),
         cgroup=plan_cgroup_of(settings, task),
+        network=network_of_task(task),
     )
 
 
@@ -213,6 +220,7 @@ def _plan_in_image(
             parent=parent,
             image_user_counts=not chosen and user in {None, ROOT},
         ),
+        network=network_of_task(task),
     )
 
 
@@ -237,7 +245,8 @@ def plan_check(
     if command.environment is not None:
         environment += [f"{variable.name}={variable.value or ''}" for variable in command.environment.variables]
     user = command.user if settings.switch_user and command.user else effective_user(settings, framework, own)
-    return LaunchContainer(run_id, task.directory, arguments, argv0, environment, user, cgroup=cgroup)
+    network = join_network(owner_of_network(task))
+    return LaunchContainer(run_id, task.directory, arguments, argv0, environment, user, cgroup=cgroup, network=network)
 
 
 def command_line(command: mesos.CommandInfo) -> tuple[list[str], str]:

@@ -14,6 +14,7 @@ from merismos.core.containers.cgroup_plan import CgroupPlan
 from merismos.core.containers.executor_plan import environment_of_executor
 from merismos.core.containers.image_plan import image_of
 from merismos.core.containers.launch_plan import PATH, command_line, effective_user, plan_environment
+from merismos.core.containers.network_plan import join_network, named_networks, owner_of_network
 
 if TYPE_CHECKING:
     from merismos.core.agent.nested_state import Nested
@@ -22,13 +23,14 @@ if TYPE_CHECKING:
 
 
 class Surroundings(NamedTuple):
-    """What a nested container has from its parent; `inside` is the container with a root of its own that both are in."""
+    """What a nested container has from its parent; `inside` is the container with a root of its own that both are in, `network` the one whose network they share."""
 
     directory: str
     environment: list[str]
     user: str | None
     cgroup: CgroupPlan | None
     inside: str = ""
+    network: str = ""
 
 
 def sandbox_of_standalone(work_dir: str, container_id: str) -> str:
@@ -49,12 +51,15 @@ def surroundings_of(agent: Agent, parent: str) -> Surroundings | None:
         if image_of(task.info.container) is not None:
             return Surroundings(task.directory, [], None, cgroup, parent)
         environment = plan_environment(settings, agent_id, framework, task, command)
-        return Surroundings(task.directory, environment, effective_user(settings, framework, command), cgroup)
+        user, network = effective_user(settings, framework, command), owner_of_network(task)
+        return Surroundings(task.directory, environment, user, cgroup, network=network)
     if executor is not None and (executor.pid or executor.is_builtin):
         framework = agent.frameworks[executor.framework_id]
         environment = environment_of_executor(settings, agent_id, framework, executor)
         user = effective_user(settings, framework, executor.info.command)
-        return Surroundings(executor.directory, environment, user, None if executor.is_builtin else cgroup)
+        network = executor.container_id if named_networks(executor.info.container) else ""
+        own = None if executor.is_builtin else cgroup
+        return Surroundings(executor.directory, environment, user, own, network=network)
     if nested is not None and nested.phase is NestedPhase.RUNNING:
         around = surroundings_of(agent, nested.parent())
         if around is not None:
@@ -77,6 +82,7 @@ def plan_nested(around: Surroundings, one: Nested, tty: tuple[int, int] | None) 
         cgroup=own.cgroup,
         streams=streams,
         inside=own.inside,
+        network=join_network(own.network),
     )
 
 
@@ -84,7 +90,8 @@ def _with(around: Surroundings, one: Nested) -> Surroundings:
     environment = [*around.environment, *_variables(one.command)]
     if not around.inside:  # its sandbox is out of sight there
         environment.insert(len(around.environment), f"MESOS_SANDBOX={one.directory}")
-    return Surroundings(one.directory, environment, one.command.user or around.user, around.cgroup, around.inside)
+    user = one.command.user or around.user
+    return Surroundings(one.directory, environment, user, around.cgroup, around.inside, around.network)
 
 
 def _variables(command: mesos.CommandInfo) -> list[str]:

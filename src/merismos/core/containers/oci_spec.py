@@ -66,7 +66,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     """What only the machine knows: its names and paths.
 
     Shapes: `cgroup` is relative to the cgroup that the runtime is started in, empty for no other than that; `machine` is as uname(1) has it;
-    `root_is` are the user and group of the machine that root inside of the container is, None where it is root.
+    `root_is` are the user and group of the machine that root inside of the container is, None where it is root; `network` is the path of
+    a network namespace, empty for the agent's.
     """
 
     rootfs: str
@@ -75,6 +76,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     cgroup: str
     mounts: tuple[BoundMount, ...] = ()
     root_is: tuple[int, int] | None = None
+    network: str = ""
 
 
 def build_spec(
@@ -98,7 +100,10 @@ def build_spec(
         "mounts": [*_own_mounts(plan, place), *(_bind(one) for one in place.mounts)],
         "linux": {
             **({"cgroupsPath": place.cgroup} if place.cgroup else {}),
-            "namespaces": [{"type": kind} for kind in _namespaces(plan, place)],
+            "namespaces": [
+                *({"type": kind} for kind in _namespaces(plan, place)),
+                *([{"type": "network", "path": place.network}] if place.network else []),
+            ],
             **_mappings(place),
             "maskedPaths": list(_MASKED),
             "readonlyPaths": list(_READ_ONLY),
