@@ -47,7 +47,7 @@ def launched(rig: Rig, raw: bytes, image: PulledImage = PULLED) -> effects.Launc
         ({"type": "MESOS", "mesos": {"image": {"type": "APPC", "appc": {"name": "x"}}}}, "only images of type DOCKER"),
         ({"type": "MESOS", "mesos": {"image": {"type": "DOCKER", "docker": {"name": "Ä"}}}}, "can't be the name of an image"),
         ({"type": "MESOS", "mesos": {"image": {"type": "DOCKER", "docker": {"name": "x", "config": {"type": "REFERENCE"}}}}}, "of type VALUE"),
-        (container(network_infos=[{"name": "bridge"}]), "networks of containers are not supported yet"),
+        (container(network_infos=[{"name": "bridge"}]), "this agent joins none; start it with --isolation=network/cni"),
         (container(tty_info={}), "terminals of containers are not supported yet"),
         (volume(), "has no source"),
         (volume(image={"type": "DOCKER", "docker": {"name": "y"}}), "is of an image"),
