@@ -21,8 +21,8 @@ from merismos.adapters.linux.cgroups import Cgroups
 from merismos.containers.container_cgroups import ContainerCgroups
 from merismos.containers.networked import NetworkedContainers
 from merismos.containers.networks import ContainerNetworks
-from merismos.containers.oci import OciRuntime
 from merismos.containers.rooted import RootedContainers
+from merismos.containers.runtimes import Runtimes
 from merismos.containers.sandbox import Sandboxes, find_user
 from merismos.containers.supervisor_link import SupervisorLink, kill_remains
 from merismos.containers.supervisor_socket import NAME, PATH
@@ -49,7 +49,7 @@ class NativeContainerizer:
         *,
         cgroups: Cgroups | None = None,
         destroy_timeout_s: float = 60.0,
-        oci: OciRuntime | None = None,
+        runtimes: Runtimes | None = None,
         networks: ContainerNetworks | None = None,
     ) -> None:
         self._post = post
@@ -60,7 +60,7 @@ class NativeContainerizer:
         self._cgroups = None
         if cgroups is not None:
             self._cgroups = ContainerCgroups(cgroups, destroy_timeout_s, self._on_limited)
-        self._rooted = None if oci is None else RootedContainers(oci, self._spawn_rooted, self._fail)
+        self._rooted = None if runtimes is None else RootedContainers(runtimes, self._spawn_rooted, self._fail)
         self._networked = None
         if networks is not None:
             self._networked = NetworkedContainers(networks, self._launch, self._fail)
@@ -83,9 +83,7 @@ class NativeContainerizer:
             for one in supervisor.held:
                 one.networks = self._networked.networks.told(one.container_id)
         if self._rooted is not None and self._first:
-            await asyncio.to_thread(
-                self._rooted.begin, [one.container_id for one in supervisor.held if one.status is None]
-            )
+            await asyncio.to_thread(self._rooted.begin, supervisor.held)
         self._first = False
         self._supervisor = supervisor
 
@@ -184,6 +182,8 @@ class NativeContainerizer:
         if self._supervisor is None:
             self._waiting.append(functools.partial(self.signal, effect))
         else:
+            if effect.signal == SIGKILL and self._rooted is not None:
+                self._rooted.before_kill(effect.container_id)
             self._supervisor.signal(effect.container_id, effect.signal)
             if effect.signal == SIGKILL and self._cgroups is not None:
                 self._cgroups.kill(effect.container_id)
@@ -199,6 +199,8 @@ class NativeContainerizer:
             self._supervisor.collect(effect.container_id)
         if self._cgroups is not None:
             self._cgroups.remove(effect.container_id)
+        if self._rooted is not None:
+            self._rooted.on_collected(effect.container_id)
 
     def kill_remains(self, effect: effects.KillRemains) -> None:
         """Kill what a supervisor that is gone has left."""
@@ -243,6 +245,8 @@ class NativeContainerizer:
         limitation = None if self._cgroups is None else self._cgroups.limitation_of(container_id)
         if limitation is not None:
             self._on_limited(container_id, limitation)
+        if self._rooted is not None:
+            status = self._rooted.status_of(container_id, status)
         self._post(events.ContainerExited(container_id, status))
         if self._rooted is not None:
             self._rooted.on_over(container_id)

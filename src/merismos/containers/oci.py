@@ -49,7 +49,7 @@ class OciRuntime:
         self,
         program: str,
         directory: Path,
-        store: ImageStore,
+        store: ImageStore | None,
         provision: Provision,
         networks: ContainerNetworks | None = None,
     ) -> None:
@@ -83,9 +83,7 @@ class OciRuntime:
         except Exception:
             self.remove(effect.container_id)
             raise
-        # its cgroups outlast it, so that it can be seen there why it ended
-        keep = ["--keep"] if effect.cgroup is not None else []
-        return [*self._runtime(), "run", *keep, "--bundle", str(bundle), effect.container_id]
+        return self._command(effect, bundle)
 
     def enter(self, effect: effects.LaunchContainer) -> None:
         """Make the launch of a process in a container one of the command that gets it there.
@@ -125,13 +123,25 @@ class OciRuntime:
             if bundle.name not in kept:
                 structlog.get_logger().info("removing what is left of a container", container=bundle.name)
                 self._remove_or_say(bundle.name)
-        for holder in self._store.holders():
+        for holder in () if self._store is None else self._store.holders():
             if holder not in kept:
-                self._store.release(holder)
+                self._release(holder)
 
     def remove(self, container_id: str, *, release: bool = True) -> None:
         """Remove what is left of a container, whatever of it runs."""
         bundle = self._bundles / container_id
+        self._end(container_id)
+        unmount_below(bundle)
+        if bundle.exists():
+            remove_tree(bundle)
+        if release:
+            self._release(container_id)
+
+    def _release(self, holder: str) -> None:
+        if self._store is not None:
+            self._store.release(holder)
+
+    def _end(self, container_id: str) -> None:
         if (self._state / container_id).exists():
             subprocess.run(  # noqa: S603 - our own words and an id of ours
                 [*self._runtime(), "delete", "--force", container_id],
@@ -139,11 +149,11 @@ class OciRuntime:
                 capture_output=True,
                 timeout=DELETE_S_MAX,
             )
-        unmount_below(bundle)
-        if bundle.exists():
-            remove_tree(bundle)
-        if release:
-            self._store.release(container_id)
+
+    def _command(self, effect: effects.LaunchContainer, bundle: Path) -> list[str]:
+        # its cgroups outlast it, so that it can be seen there why it ended
+        keep = ["--keep"] if effect.cgroup is not None else []
+        return [*self._runtime(), "run", *keep, "--bundle", str(bundle), effect.container_id]
 
     def _remove_or_say(self, container_id: str) -> None:
         try:
@@ -156,7 +166,7 @@ class OciRuntime:
         return [self._program, "--root", str(self._state)]
 
     def _make(self, effect: effects.LaunchContainer, plan: RootPlan, bundle: Path) -> None:
-        root = self._provision([self._store.rootfs_of(layer) for layer in plan.layers], bundle)
+        root = self._provision(self._layers_of(plan), bundle)
         user = self._user_of(effect, plan, root)
         if user.uid and self._root_is is not None:
             what = f"the image runs as user {user.uid}, and an agent that isn't root has no user but its own to give"
@@ -178,7 +188,23 @@ class OciRuntime:
             network=self._namespace_of(effect),
         )
         environment = [*effect.environment, f"{MARKER.decode()}={effect.container_id}"]
-        spec = build_spec(plan, user, effect.arguments, environment, place)
+        self._configure(effect, user, environment, place, bundle)
+
+    def _layers_of(self, plan: RootPlan) -> list[Path]:
+        assert self._store is not None, "layers are of images"
+        return [self._store.rootfs_of(layer) for layer in plan.layers]
+
+    def _configure(
+        self,
+        effect: effects.LaunchContainer,
+        user: ContainerUser,
+        environment: list[str],
+        place: Surroundings,
+        bundle: Path,
+    ) -> None:
+        """Write down how the runtime shall run a container."""
+        assert effect.root is not None
+        spec = build_spec(effect.root, user, effect.arguments, environment, place)
         (bundle / "config.json").write_bytes(msgspec.json.encode(spec))
 
     def _files_of(self, effect: effects.LaunchContainer) -> list[BoundMount]:

@@ -7,10 +7,10 @@ lost; what then is left on the machine is removed beside the loop.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
-from merismos.containers.oci import OciRuntime
-from merismos.core.agent import effects
+from merismos.containers.runtimes import Runtimes
+from merismos.core.agent import effects, events
 
 Spawn = Callable[[effects.LaunchContainer, list[str]], None]
 Fail = Callable[[effects.LaunchContainer, str], None]
@@ -20,20 +20,19 @@ _UNWANTED = "ended before it started"
 class RootedContainers:
     """Makes, starts and removes containers that have a root of their own."""
 
-    def __init__(self, runtime: OciRuntime, spawn: Spawn, fail: Fail) -> None:
+    def __init__(self, runtime: Runtimes, spawn: Spawn, fail: Fail) -> None:
         self._runtime = runtime
         self._spawn = spawn
         self._fail = fail
         self._making: dict[str, asyncio.Task[None]] = {}
         self._unwanted: dict[str, None] = {}
 
-    def begin(self, held: Iterable[str]) -> None:
-        """Remove everything but what belongs to the containers that are held.
+    def begin(self, held: Sequence[events.HeldContainer]) -> None:
+        """Remove everything but what belongs to the containers that are held, and say how those of them ended that did.
 
         Errors: OSError where the directories can't be had.
         """
-        self._runtime.open()
-        self._runtime.sweep(held)
+        self._runtime.begin(held)
 
     def launch(self, effect: effects.LaunchContainer) -> None:
         """Make a container, then have it started."""
@@ -44,6 +43,18 @@ class RootedContainers:
         if container_id in self._making:
             self._unwanted[container_id] = None
         return container_id in self._making
+
+    def before_kill(self, container_id: str) -> None:
+        """All of a container is to end now, whoever has frozen it."""
+        self._runtime.thaw(container_id)
+
+    def status_of(self, container_id: str, status: int) -> int:
+        """Return how a container ended, from how the program did that ran it."""
+        return self._runtime.status_of(container_id, status)
+
+    def on_collected(self, container_id: str) -> None:
+        """The end of a container is written down."""
+        self._runtime.forget(container_id)
 
     def on_over(self, container_id: str) -> None:
         """Nothing of a container runs any more."""
@@ -60,7 +71,7 @@ class RootedContainers:
         await asyncio.gather(*self._making.values())
         await self._runtime.cleaned()
         if end:
-            await asyncio.to_thread(self._runtime.sweep, ())
+            await asyncio.to_thread(self._runtime.end)
 
     async def _make(self, effect: effects.LaunchContainer) -> None:
         container_id = effect.container_id

@@ -41,9 +41,10 @@ from merismos.core.kernel import Effect, Event, Machine
 from merismos.core.recording import made_agent
 from merismos.daemons import process
 from merismos.daemons.agent_docker import docker_of
-from merismos.daemons.agent_images import images_of, runtime_of
+from merismos.daemons.agent_images import images_of
 from merismos.daemons.agent_isolation import measure_of, open_cgroups, watches_of
 from merismos.daemons.agent_link import AgentLinks
+from merismos.daemons.agent_lxc import runtimes_of
 from merismos.daemons.agent_networks import networks_of
 from merismos.daemons.agent_settings import EFFECTIVE, build_settings, parse_work_dir
 from merismos.daemons.coordination import check_detection, detector_of
@@ -87,7 +88,7 @@ class AgentProcess:
         runtime_dir = Path(flags.text("runtime_dir") or meta)
         self.images = images_of(flags, settings.work_dir, self.post)
         networks = networks_of(flags, settings.work_dir, runtime_dir)
-        self.oci = runtime_of(flags, self.images, runtime_dir, networks)
+        self.runtimes = runtimes_of(flags, self.images, runtime_dir, cgroups, networks)
         native = NativeContainerizer(
             self.post,
             self.sandboxes,
@@ -96,7 +97,7 @@ class AgentProcess:
             timeout_s=flags.seconds("recovery_timeout"),
             cgroups=cgroups,
             destroy_timeout_s=flags.seconds("cgroups_destroy_timeout"),
-            oci=self.oci,
+            runtimes=self.runtimes,
             networks=networks,
         )
         docker = docker_of(flags, settings.work_dir, runtime_dir, self.post)
@@ -267,11 +268,11 @@ class AgentProcess:
 
     def _enter(self, effect: effects.LaunchContainer) -> str | None:
         """Let a process begin in a container with a root of its own; return why not."""
-        if self.oci is None:
+        if self.runtimes is None:
             return "container images are off on this agent: start it with --image_providers=docker"
         try:
-            self.oci.enter(effect)
-        except LookupError as error:
+            self.runtimes.enter(effect)
+        except (LookupError, OSError) as error:
             return str(error)
         return None
 

@@ -17,7 +17,7 @@ from merismos.core.containers.docker_plan import DockerSettings
 from merismos.core.kernel import Event
 from merismos.shell.flags import FlagError, Flags
 
-CONTAINERIZERS = ("mesos", "docker")
+CONTAINERIZERS = ("mesos", "docker", "lxc")
 
 
 def containerizers_of(flags: Flags) -> tuple[str, ...]:
@@ -25,7 +25,9 @@ def containerizers_of(flags: Flags) -> tuple[str, ...]:
     names = tuple(one.strip() for one in (flags.text("containerizers") or "mesos").split(",") if one.strip())
     unknown = [one for one in names if one not in CONTAINERIZERS]
     if unknown or not names:
-        raise FlagError(f"--containerizers: '{''.join(unknown[:1])}' is not known; give mesos, docker, or mesos,docker")
+        raise FlagError(
+            f"--containerizers: '{''.join(unknown[:1])}' is not known; give mesos, docker or lxc, or some of them"
+        )
     return names
 
 

@@ -77,6 +77,11 @@ def runtime_of(
         raise FlagError(f"--image_providers=docker can't be had: {obstacle}")
     program = find_runtime()
     assert program is not None
+    return OciRuntime(program, runtime_dir / "oci", images.store, provision_of(flags), networks)
+
+
+def provision_of(flags: Flags) -> Provision:
+    """Return what makes root filesystems of layers."""
     backend = flags.text("image_provisioner_backend") or "auto"
     provision = _BACKENDS.get(backend)
     if provision is None:
@@ -84,8 +89,8 @@ def runtime_of(
     if os.geteuid() != 0:
         if backend == "overlay":
             raise FlagError("--image_provisioner_backend=overlay needs root; leave it out, and layers are copied")
-        provision = copy
-    return OciRuntime(program, runtime_dir / "oci", images.store, provision, networks)
+        return copy
+    return provision
 
 
 def image_settings(flags: Flags) -> ImageSettings:

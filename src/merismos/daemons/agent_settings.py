@@ -18,6 +18,7 @@ from merismos.core.master.views.values import WIRE_VERSION
 from merismos.daemons.agent_docker import containerizers_of, docker_settings
 from merismos.daemons.agent_images import capabilities_of, has_images
 from merismos.daemons.agent_isolation import cgroup_settings
+from merismos.daemons.agent_lxc import lxc_settings
 from merismos.daemons.agent_networks import has_networks
 from merismos.model.attributes import parse_attributes
 from merismos.model.rejection import Rejection
@@ -91,6 +92,7 @@ EFFECTIVE = frozenset(
         "launcher",
         "log_dir",
         "logging_level",
+        "lxc_path",
         "master",
         "master_detector",
         "max_completed_executors_per_framework",
@@ -196,6 +198,7 @@ def build_settings(flags: Flags, hostname: str, ip: str, port: int) -> AgentSett
         native="mesos" in containerizers_of(flags),
         docker=docker,
         networks=has_networks(flags),
+        lxc=lxc_settings(flags),
         capabilities=[*CAPABILITIES, *([] if cgroups is None and docker is None else ["TASK_RESOURCE_LIMITS"])],
     )
 

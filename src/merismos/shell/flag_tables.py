@@ -212,6 +212,7 @@ isolation | text | posix/cpu,posix/mem | Isolators, separated by commas.
 jwt_secret_key | path | - | File with the key that signs executors' tokens.
 launcher | text | posix | Launcher of containers.
 launcher_dir | path | /usr/libexec/mesos | Directory of Mesos' own programs.
+lxc_path | path | /var/lib/lxc | Directory of the containers of LXC whose root filesystems tasks name (ours).
 lo_name | text | - | Name of the loopback network interface.
 master | text | - | The master: host:port, zk://..., or file://PATH with either.
 master_detector | text | - | Detector of the leading master: zk, static, or a plug-in of the entry points merismos.detectors.

@@ -20,7 +20,7 @@ def test_docker_is_off_unless_it_is_named() -> None:
 
 
 def test_a_containerizer_that_is_not_known_is_named() -> None:
-    with pytest.raises(FlagError, match="'rkt' is not known; give mesos, docker, or mesos,docker"):
+    with pytest.raises(FlagError, match="'rkt' is not known; give mesos, docker or lxc, or some of them"):
         containerizers_of(flags("--containerizers=mesos,rkt"))
 
 

@@ -17,6 +17,7 @@ from merismos.core.agent.checkpoints import Checkpoints
 from merismos.core.containers.cgroup_plan import CgroupSettings
 from merismos.core.containers.docker_plan import DockerSettings
 from merismos.core.containers.image_plan import DEFAULT_CAPABILITIES, PulledImage
+from merismos.core.containers.lxc_plan import LxcSettings
 from merismos.core.kernel import Deadlines, Effect, Prng
 from merismos.core.status_updates import StatusUpdates
 from merismos.protocol.link import ExitedExecutor, TaskRecord
@@ -43,7 +44,7 @@ class AgentSettings(msgspec.Struct, kw_only=True):
     Shapes: `info` is AgentInfo without id; `pid` is `slave(1)@ip:port`; `environment` are NAME=value for every task; `strict`,
     `cleanup` and `additive` are --strict, --recover=cleanup and --reconfiguration_policy=additive; without `cgroups` nothing is limited; `domain_socket` is where executors are served beside the port, empty for nowhere;
     `images`: containers may be made of images, and have these capabilities;
-    `native` and `docker` say which containerizers there are; `networks`: containers may join networks of CNI.
+    `native`, `docker` and `lxc` say which containerizers there are; `networks`: containers may join networks of CNI.
     """
 
     info: mesos.AgentInfo
@@ -78,6 +79,7 @@ class AgentSettings(msgspec.Struct, kw_only=True):
     native: bool = True
     docker: DockerSettings | None = None
     networks: bool = False
+    lxc: LxcSettings | None = None
 
 
 class Phase(enum.Enum):

@@ -61,6 +61,7 @@ class RootPlan(msgspec.Struct, frozen=True):
     """The root filesystem of a container, and what it may do in it.
 
     Shapes: `layers` are digests, lowest first. `image_user` is empty where the image has no say. `effective` is None for the usual: what is in `bounding` for root, nothing for others.
+    `rootfs` is a directory of the machine that stands for the layers; `lxc`: LXC runs the container.
     """
 
     layers: list[str]
@@ -76,6 +77,8 @@ class RootPlan(msgspec.Struct, frozen=True):
     share_pids: bool = False
     share_ipc: bool = False
     shm_bytes: int = 64 * _MB
+    rootfs: str = ""
+    lxc: bool = False
 
 
 class PulledImage(msgspec.Struct, frozen=True):
@@ -102,6 +105,11 @@ def validate_image(settings: AgentSettings, container: mesos.ContainerInfo, imag
     secret = image.docker.config
     if secret is not None and (secret.type != mesos.Secret_Type.VALUE or secret.value is None):
         return _refused("the image's config must be a secret of type VALUE; references are not supported yet")
+    return validate_rooted(settings, container)
+
+
+def validate_rooted(settings: AgentSettings, container: mesos.ContainerInfo) -> Rejection | None:
+    """Say why a container with a root of its own can't be had as asked, whatever its root is made of."""
     if container.tty_info is not None:
         return _refused("terminals of containers are not supported yet; leave tty_info out")
     return (

@@ -20,6 +20,15 @@ from merismos.core.containers.docker_plan import (
 )
 from merismos.core.containers.image_config import command_in_image
 from merismos.core.containers.image_plan import PulledImage, environment_in_image, image_of, plan_root, validate_image
+from merismos.core.containers.lxc_plan import (
+    NO_IMAGE,
+    in_lxc,
+    is_lxc,
+    is_rootfs,
+    validate_lxc,
+    validate_rootfs,
+    validate_variables,
+)
 from merismos.core.containers.network_plan import (
     join_network,
     network_of_task,
@@ -56,9 +65,11 @@ def validate_task(settings: AgentSettings, info: mesos.TaskInfo) -> Rejection | 
         rejection = _fault_of_container(settings, info.container)
     if rejection is not None:
         return rejection
-    in_image = is_docker(info.container) or image_of(info.container) is not None
+    in_image = is_docker(info.container) or (image_of(info.container) is not None and not is_rootfs(info.container))
     for one in (command, *commands_of_checks(info)):
         rejection = validate_command(one, may_be_of_image=in_image and one is command and not command.shell)
+        if rejection is None and is_lxc(settings.lxc, info.container):
+            rejection = validate_variables(one)
         if rejection is not None:
             return rejection
     return None
@@ -67,18 +78,22 @@ def validate_task(settings: AgentSettings, info: mesos.TaskInfo) -> Rejection | 
 def _fault_of_container(settings: AgentSettings, container: mesos.ContainerInfo) -> Rejection | None:
     image = image_of(container)
     if image is not None and container.type == mesos.ContainerInfo_Type.MESOS:
-        return validate_image(settings, container, image)
+        own = (
+            validate_rootfs(settings, container) if is_rootfs(container) else validate_image(settings, container, image)
+        )
+        return own or validate_lxc(settings, container)
     return validate_container(container) or validate_networks(settings, container)
 
 
 def _fault_of_containerizer(settings: AgentSettings, info: mesos.TaskInfo) -> Rejection | None:
     """Say why none of the agent's containerizers takes a task; one of Docker's is looked at whole."""
-    names = [name for name, there in (("mesos", settings.native), ("docker", settings.docker is not None)) if there]
+    there = {"mesos": settings.native, "docker": settings.docker is not None, "lxc": settings.lxc is not None}
+    names = [name for name, is_there in there.items() if is_there]
     if is_docker(info.container):
         if settings.docker is not None:
             return validate_docker(settings.docker, info)
         what = "containers of type DOCKER need --containerizers=mesos,docker"
-    elif settings.native:
+    elif settings.native or is_lxc(settings.lxc, info.container):
         if info.limits and settings.cgroups is None:
             return Rejection(
                 "limits_unsupported", "limits need cgroups: --isolation=cgroups/cpu,cgroups/mem on this agent"
@@ -86,6 +101,8 @@ def _fault_of_containerizer(settings: AgentSettings, info: mesos.TaskInfo) -> Re
         return None
     else:
         what = "containers that aren't of type DOCKER need --containerizers=mesos,docker"
+        if settings.lxc is not None:
+            what = "containers without an image need mesos in --containerizers"
     return Rejection(
         "container_unsupported",
         f"None of the enabled containerizers ({', '.join(names)}) could create a container for the task: {what}",
@@ -153,8 +170,9 @@ def plan_launch(settings: AgentSettings, agent_id: str, framework: Framework, ta
     """Return the process of a command task that `validate_task` has passed."""
     command = task.info.command
     assert command is not None
-    if task.image is not None:
-        return _plan_in_image(settings, agent_id, framework, task, command, task.image)
+    image = NO_IMAGE if is_rootfs(task.info.container) else task.image
+    if image is not None:
+        return _plan_in_image(settings, agent_id, framework, task, command, image)
     if settings.docker is not None and is_docker(task.info.container):
         return plan_in_docker(settings, settings.docker, task)
     arguments, argv0 = command_line(command)
@@ -204,6 +222,14 @@ def _plan_in_image(
     environment = plan_environment(settings, agent_id, framework, task, command)
     parent = task.directory if task.executor is None else task.executor.directory
     chosen = settings.switch_user and bool(command.user)
+    root = plan_root(
+        settings,
+        task.info.container,
+        image,
+        directory=task.directory,
+        parent=parent,
+        image_user_counts=not chosen and user in {None, ROOT},
+    )
     return LaunchContainer(
         container_id=task.container_id,
         directory=task.directory,
@@ -212,14 +238,7 @@ def _plan_in_image(
         environment=environment_in_image(environment, image.config, task.directory, settings.sandbox_directory),
         user=user,
         cgroup=plan_cgroup_of(settings, task),
-        root=plan_root(
-            settings,
-            task.info.container,
-            image,
-            directory=task.directory,
-            parent=parent,
-            image_user_counts=not chosen and user in {None, ROOT},
-        ),
+        root=in_lxc(settings.lxc, task.info.container, root),
         network=network_of_task(task),
     )
 

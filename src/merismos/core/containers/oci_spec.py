@@ -16,7 +16,7 @@ from merismos.core.containers.image_plan import RootPlan
 
 VERSION = "1.0.2"
 _DEVICE = ["nosuid", "noexec", "nodev"]
-_MASKED = (
+MASKED = (
     "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/scsi", "/proc/sched_debug",
     "/proc/timer_list", "/proc/timer_stats", "/sys/firmware", "/sys/devices/virtual/powercap",
 )  # fmt: skip
@@ -34,7 +34,7 @@ _ARCHITECTURES = {
     "x86_64": ("SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"),
     "aarch64": ("SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"),
 }
-_NEW_NAMESPACES = 0x7E020000  # the bits of clone(2) that make one, cgroup's included
+NEW_NAMESPACES = 0x7E020000  # the bits of clone(2) that make one, cgroup's included
 _PER_CALL = {
     "mount": "SYS_ADMIN",
     "umount": "SYS_ADMIN",
@@ -105,7 +105,7 @@ def build_spec(
                 *([{"type": "network", "path": place.network}] if place.network else []),
             ],
             **_mappings(place),
-            "maskedPaths": list(_MASKED),
+            "maskedPaths": list(MASKED),
             "readonlyPaths": list(_READ_ONLY),
             "resources": {"devices": [{"allow": False, "access": "rwm"}]},
             **({"seccomp": _seccomp(plan, place.machine)} if plan.confined else {}),
@@ -175,10 +175,10 @@ def _bind(one: BoundMount) -> dict[str, Any]:
 
 def _seccomp(plan: RootPlan, machine: str) -> dict[str, Any]:
     """Return the filter; what a capability is for isn't refused to who has it."""
-    forbidden = [call for call in _FORBIDDEN_CALLS if _PER_CALL.get(call) not in plan.bounding]
+    forbidden = forbidden_calls(plan)
     rules: list[dict[str, Any]] = [{"names": forbidden, "action": "SCMP_ACT_ERRNO", "errnoRet": _EPERM}]
     if "SYS_ADMIN" not in plan.bounding:
-        for bit in _bits(_NEW_NAMESPACES):
+        for bit in bits_of(NEW_NAMESPACES):
             flags = {"index": 0, "value": bit, "valueTwo": bit, "op": "SCMP_CMP_MASKED_EQ"}
             rules.append({"names": ["clone"], "action": "SCMP_ACT_ERRNO", "errnoRet": _EPERM, "args": [flags]})
         # its flags are in memory, where a filter can't look: programs fall back to clone
@@ -190,5 +190,11 @@ def _seccomp(plan: RootPlan, machine: str) -> dict[str, Any]:
     }
 
 
-def _bits(mask: int) -> list[int]:
+def forbidden_calls(plan: RootPlan) -> list[str]:
+    """Return the system calls that a container is refused: all that reach the machine's kernel, but for what it has a capability for."""
+    return [call for call in _FORBIDDEN_CALLS if _PER_CALL.get(call) not in plan.bounding]
+
+
+def bits_of(mask: int) -> list[int]:
+    """Return each bit of a mask as a number."""
     return [1 << number for number in range(mask.bit_length()) if mask >> number & 1]
