@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks import real
-from merismos.containers.oci import find_runtime
+from merismos.containers.oci_runtimes import choose, find_runtimes
 from merismos.core.containers.image_plan import DEFAULT_CAPABILITIES, RootPlan
 from merismos.core.containers.oci_spec import ContainerUser, Surroundings, build_spec
 
@@ -31,7 +31,7 @@ IMAGE = {"type": "MESOS", "mesos": {"image": {"type": "DOCKER", "docker": {"name
 
 def why_not() -> str:
     """Return why these rows can't be measured here; empty where they can."""
-    if os.geteuid() != 0 or find_runtime() is None or not BUSYBOX.is_file():
+    if os.geteuid() != 0 or not find_runtimes() or not BUSYBOX.is_file():
         return "containers of images need root, runc or crun, and a static /bin/busybox"
     return ""
 
@@ -90,25 +90,18 @@ def bundle() -> Iterator[Path]:
         yield Path(folder)
 
 
-def runtime_alone(runs: int) -> tuple[float, float]:
-    """Return what `runc run` of `true` takes by itself, in ms, and how many a second two at a time make."""
-    program = find_runtime()
-    assert program is not None
+def runtime_alone(name: str, runs: int) -> tuple[float, float]:
+    """Return what a runtime takes by itself to run `true`, in ms, and how many a second two at a time make."""
     with bundle() as folder:
+        runtime = choose(folder / "runtime", name)
 
         def run(number: int) -> float:
             begun = time.perf_counter()
-            command = [
-                program,
-                "--root",
-                f"{folder}/state",
-                "run",
-                "--bundle",
-                str(folder),
-                f"bench-{os.getpid()}-{number}",
-            ]
-            subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
-            return time.perf_counter() - begun
+            container_id = f"bench-{os.getpid()}-{number}"
+            subprocess.run(runtime.run(container_id, folder, keep=False), check=True, stdin=subprocess.DEVNULL)
+            elapsed_s = time.perf_counter() - begun
+            runtime.delete(container_id, real.READY_S_MAX)
+            return elapsed_s
 
         each_ms = statistics.median(run(number) for number in range(runs)) * 1e3
         begun = time.perf_counter()

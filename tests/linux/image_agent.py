@@ -13,7 +13,7 @@ from typing import Any
 
 from linux.image_builder import BUSYBOX, BuiltImage, busybox_layer
 from merismos.adapters.linux.mounts import mounts_below
-from merismos.containers.oci import find_runtime
+from merismos.containers.oci_runtimes import find_runtimes
 from process.agent_process import AgentUnderTest, agent_under_test
 from process.link_master import task
 
@@ -27,7 +27,7 @@ def why_not() -> str:
     """Return why containers of images can't run here; empty where they can."""
     if os.geteuid() != 0:
         return "containers of images need root"
-    if find_runtime() is None:
+    if not find_runtimes():
         return "there is no OCI runtime: apt-get install runc"
     if not BUSYBOX.is_file() or shutil.which("busybox") is None:
         return f"there is no {BUSYBOX}: apt-get install busybox-static"
@@ -81,7 +81,7 @@ class ImageAgent:
         }
         cgroups = [path for path in Path("/sys/fs/cgroup").glob("*/*") if path.name in ids]
         leases = [path for path in self.store.glob("leases/*/*") if not path.name.startswith(".")]
-        found = [*oci.glob("bundles/*"), *oci.glob("state/*"), *cgroups, *leases]
+        found = [*oci.glob("bundles/*"), *oci.glob("state*/*"), *cgroups, *leases]
         return [*mounts_below(oci), *map(str, found)]
 
 

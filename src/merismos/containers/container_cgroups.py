@@ -18,7 +18,7 @@ import structlog
 
 from merismos.adapters.linux.cgroups import Cgroups
 from merismos.containers import supervisor
-from merismos.containers.prologue import with_prologue
+from merismos.containers.prologue import ENTER_CGROUPS, with_prologue
 from merismos.core.agent.events import HeldContainer, Limitation
 from merismos.core.containers.cgroup_plan import CgroupPlan, CgroupWrite
 from merismos.protocol.v1 import mesos
@@ -29,7 +29,6 @@ _POLL_S = 0.005
 _FREEZE_POLLS = 40
 _OOM_POLLS = 400
 _MB = 1 << 20
-_ENTER = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 125; shift; done; shift; '
 _SCORE = 'echo "$1" >/proc/self/oom_score_adj; shift; '
 
 
@@ -86,7 +85,7 @@ class ContainerCgroups:
             self.cgroups.create(container_id, plan.writes)
             self._watch(container_id)
         score = [str(plan.oom_score)] if plan.oom_score else []
-        script = (_SCORE if score else "") + _ENTER
+        script = (_SCORE if score else "") + ENTER_CGROUPS
         entrances = self.cgroups.entrances(container_id)
         return with_prologue(script, [*score, *entrances, "--"], arguments, argv0)
 

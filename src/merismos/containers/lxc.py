@@ -58,7 +58,8 @@ class LxcRuntime(OciRuntime):
         limits: LxcLimits,
         networks: ContainerNetworks | None = None,
     ) -> None:
-        super().__init__(program, directory, store, provision, networks)
+        super().__init__((), directory, store, provision, networks)
+        self._program = program
         self._logs = directory / "logs"
         self._hierarchy = limits.hierarchy
         self._devices = limits.devices

@@ -12,20 +12,19 @@ from __future__ import annotations
 import asyncio
 import os
 import platform
-import shutil
 import subprocess
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import msgspec
 import structlog
 
-from merismos.adapters.linux.detection import obstacle_of_user_namespaces
 from merismos.adapters.linux.mounts import bind, mount_memory, unmount_below
 from merismos.containers.images.rootfs import Provision, find_image_user
 from merismos.containers.images.store import ImageStore
 from merismos.containers.network_records import FILES, NAMESPACE
 from merismos.containers.networks import ContainerNetworks
+from merismos.containers.oci_runtimes import Runtime
 from merismos.containers.removal import remove_tree
 from merismos.containers.sandbox import find_user
 from merismos.containers.supervisor import MARKER
@@ -34,7 +33,6 @@ from merismos.core.agent import effects
 from merismos.core.containers.image_plan import Mount, RootPlan
 from merismos.core.containers.oci_spec import BoundMount, ContainerUser, Surroundings, build_spec
 
-RUNTIMES = ("runc", "crun")
 DELETE_S_MAX = 30.0
 _SECRETS_BYTES_MAX = 8 << 20
 _MODE = 0o700
@@ -43,19 +41,18 @@ _OF_THE_MACHINE = ("/etc/resolv.conf", "/etc/hosts")
 
 
 class OciRuntime:
-    """The bundles of one agent, and the runtime that runs them."""
+    """The bundles of one agent, and what runs them: the first of `runtimes`; others may have run what an earlier agent started."""
 
     def __init__(
         self,
-        program: str,
+        runtimes: Sequence[Runtime],
         directory: Path,
         store: ImageStore | None,
         provision: Provision,
         networks: ContainerNetworks | None = None,
     ) -> None:
-        self._program = program
+        self._runtimes = runtimes
         self._bundles = directory / "bundles"
-        self._state = directory / "state"
         self._store = store
         self._provision = provision
         self._root_is = None if os.geteuid() == 0 else (os.geteuid(), os.getegid())
@@ -64,7 +61,7 @@ class OciRuntime:
 
     def open(self) -> None:
         """Make the directories."""
-        for one in (self._bundles, self._state):
+        for one in (self._bundles, *(one.state for one in self._runtimes[:1])):
             one.mkdir(parents=True, exist_ok=True, mode=_MODE)
 
     def has(self, container_id: str) -> bool:
@@ -96,8 +93,10 @@ class OciRuntime:
             user = ["--user", f"{entry.pw_uid}:{entry.pw_gid}"]
         extra = [word for variable in effect.environment for word in ("--env", variable)]
         terminal = ["--tty"] if effect.streams is not None and effect.streams.tty is not None else []
-        effect.arguments = [*self._runtime(), "exec", *terminal, *user, *extra, effect.inside, *effect.arguments]
-        effect.argv0, effect.environment, effect.user, effect.inside = self._program, [f"PATH={PATH}"], None, ""
+        container_id = effect.inside
+        runtime = next((one for one in self._runtimes if one.has(container_id)), self._runtimes[0])
+        effect.arguments = runtime.execute(container_id, *terminal, *user, *extra, container_id, *effect.arguments)
+        effect.argv0, effect.environment, effect.user, effect.inside = effect.arguments[0], [f"PATH={PATH}"], None, ""
 
     def clean(self, container_id: str) -> None:
         """Remove what is left of a container that is over, beside the loop."""
@@ -142,18 +141,12 @@ class OciRuntime:
             self._store.release(holder)
 
     def _end(self, container_id: str) -> None:
-        if (self._state / container_id).exists():
-            subprocess.run(  # noqa: S603 - our own words and an id of ours
-                [*self._runtime(), "delete", "--force", container_id],
-                check=False,
-                capture_output=True,
-                timeout=DELETE_S_MAX,
-            )
+        for runtime in self._runtimes:
+            runtime.delete(container_id, DELETE_S_MAX)
 
     def _command(self, effect: effects.LaunchContainer, bundle: Path) -> list[str]:
         # its cgroups outlast it, so that it can be seen there why it ended
-        keep = ["--keep"] if effect.cgroup is not None else []
-        return [*self._runtime(), "run", *keep, "--bundle", str(bundle), effect.container_id]
+        return self._runtimes[0].run(effect.container_id, bundle, keep=effect.cgroup is not None)
 
     def _remove_or_say(self, container_id: str) -> None:
         try:
@@ -161,9 +154,6 @@ class OciRuntime:
         except (OSError, subprocess.TimeoutExpired) as error:
             what = "the next start of the agent tries again"
             structlog.get_logger().error("a container's files stay", container=container_id, why=str(error), what=what)
-
-    def _runtime(self) -> list[str]:
-        return [self._program, "--root", str(self._state)]
 
     def _make(self, effect: effects.LaunchContainer, plan: RootPlan, bundle: Path) -> None:
         root = self._provision(self._layers_of(plan), bundle)
@@ -182,7 +172,7 @@ class OciRuntime:
             rootfs=str(root),
             hostname=platform.node() if effect.network is None else effect.network.hostname,
             machine=platform.machine(),
-            cgroup=effect.container_id if self._root_is is None else "",
+            cgroup=self._runtimes[0].cgroups_path(effect.container_id) if self._runtimes else "",
             mounts=tuple(mounts),
             root_is=self._root_is,
             network=self._namespace_of(effect),
@@ -253,18 +243,6 @@ class OciRuntime:
         finally:
             os.close(fd)
         return BoundMount(mount.target, str(target), mount.read_only)
-
-
-def obstacle_of_images() -> str | None:
-    """Return why containers of images can't be run here, and what to do; None where they can."""
-    if find_runtime() is None:
-        return "there is no OCI runtime; apt-get install runc"
-    return None if os.geteuid() == 0 else obstacle_of_user_namespaces()
-
-
-def find_runtime(which: Callable[[str], str | None] = shutil.which) -> str | None:
-    """Return the path of an OCI runtime, None where the machine has none."""
-    return next((found for name in RUNTIMES if (found := which(name)) is not None), None)
 
 
 def open_below(directory: str, path: str, user: ContainerUser) -> int:

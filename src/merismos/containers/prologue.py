@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import os
 
+# its words are files of cgroups, and -- after the last
+ENTER_CGROUPS = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 125; shift; done; shift; '
+
 
 def with_prologue(script: str, words: list[str], arguments: list[str], argv0: str) -> tuple[list[str], str]:
     """Return the command that runs `script`, which shifts `words` away, and then is `arguments`."""

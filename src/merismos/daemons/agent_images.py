@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+import structlog
 from yarl import URL
 
 from merismos.adapters.linux import detection
@@ -19,7 +20,8 @@ from merismos.containers.images.documents import ImageError
 from merismos.containers.images.provider import Images, ImageSettings
 from merismos.containers.images.rootfs import Provision, copy, overlay, overlay_or_copy
 from merismos.containers.networks import ContainerNetworks
-from merismos.containers.oci import OciRuntime, find_runtime, obstacle_of_images
+from merismos.containers.oci import OciRuntime
+from merismos.containers.oci_runtimes import Runtime, choose, find_runtimes, obstacle_of_images
 from merismos.core.kernel import Event
 from merismos.protocol import json
 from merismos.protocol.errors import DecodeError
@@ -75,9 +77,14 @@ def runtime_of(
     obstacle = obstacle_of_images()
     if obstacle is not None:
         raise FlagError(f"--image_providers=docker can't be had: {obstacle}")
-    program = find_runtime()
-    assert program is not None
-    return OciRuntime(program, runtime_dir / "oci", images.store, provision_of(flags), networks)
+    directory = runtime_dir / "oci"
+    try:
+        chosen = choose(directory, flags.text("oci_runtime") or "")
+    except LookupError as error:
+        raise FlagError(f"--image_providers=docker: {error}") from error
+    structlog.get_logger().info("containers of images", runtime=chosen.program)
+    others = [Runtime(program, directory) for program in find_runtimes() if program != chosen.program]
+    return OciRuntime([chosen, *others], directory, images.store, provision_of(flags), networks)
 
 
 def provision_of(flags: Flags) -> Provision:

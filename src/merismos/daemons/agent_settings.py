@@ -103,6 +103,7 @@ EFFECTIVE = frozenset(
         "network_cni_root_dir_persist",
         "network_cni_timeout",
         "port",
+        "oci_runtime",
         "port_file",
         "quiet",
         "reconfiguration_policy",

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from merismos.adapters.linux import detection
-from merismos.containers.oci import obstacle_of_images
+from merismos.containers.oci_runtimes import obstacle_of_images
 from merismos.daemons import local_remnants, local_text, local_zookeeper
 from merismos.daemons.local_child import IP, Child, StartError
 from merismos.daemons.local_zookeeper import SESSION_S, LocalZooKeeper

@@ -226,6 +226,7 @@ network_enable_snmp_statistics | on | false | Collect SNMP statistics of contain
 network_enable_socket_statistics_details | on | false | Collect statistics of each socket of containers.
 network_enable_socket_statistics_summary | on | false | Collect statistics of containers' sockets.
 nvidia_gpu_devices | text | - | GPUs to use, separated by commas.
+oci_runtime | text | - | What runs containers of images, runc or crun; without it the first of crun and runc that works here.
 oversubscribed_resources_interval | time | 15secs | Time between estimates of resources to oversubscribe.
 perf_duration | time | 10secs | Length of a perf sample.
 perf_events | text | - | Events to sample with perf, separated by commas.

@@ -21,7 +21,7 @@ from merismos.adapters.linux import cgroup_detection
 from merismos.cli import cluster, output
 from merismos.cli.client import Client, find_master
 from merismos.cli.errors import CommandError
-from merismos.containers.oci import find_runtime, obstacle_of_images
+from merismos.containers.oci_runtimes import choose, obstacle_of_images
 from merismos.sdk import address, local_cluster
 
 OK, WARNING, PROBLEM = "ok", "warning", "problem"
@@ -107,7 +107,12 @@ def _images() -> Finding:
     if obstacle is not None:
         return _finding("images", WARNING, f"an agent can't run containers of images here: {obstacle}")
     how = "" if os.geteuid() == 0 else "; without root each copies its image's files, and is one user"
-    return _finding("images", OK, f"an agent may have --image_providers=docker, by {find_runtime()}{how}")
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            chosen = choose(Path(folder))
+        except LookupError as error:
+            return _finding("images", WARNING, str(error))
+    return _finding("images", OK, f"an agent may have --image_providers=docker, by {chosen.program}{how}")
 
 
 def check_docker(path: str = "/var/run/docker.sock", within_s: float = 2.0) -> Finding:
