@@ -22,14 +22,13 @@ from merismos.containers.disk_quota import DiskQuota
 from merismos.containers.port_watch import PortWatch
 from merismos.core.agent.state import Agent, AgentSettings
 from merismos.core.agent.views.records import resources_of
-from merismos.core.containers.cgroup_plan import DEVICES, CgroupSettings, Throttle
+from merismos.core.containers.cgroup_plan import CgroupSettings, Throttle
+from merismos.core.containers.device_plan import BASE, entries_of
 from merismos.core.containers.isolation import DISK, PORTS, Isolation, parse_isolation
 from merismos.core.kernel import Event
+from merismos.daemons.agent_devices import allowed_nodes
 from merismos.model.ranges import Ranges, parse_ranges
 from merismos.model.rejection import Rejection
-from merismos.protocol import json
-from merismos.protocol.errors import DecodeError
-from merismos.protocol.v1 import mesos
 from merismos.shell.flags import FlagError, Flags
 
 _MB = 1 << 20
@@ -40,7 +39,7 @@ _UNLIMITED = "tasks share CPU and memory without limits"
 
 def cgroup_settings(flags: Flags) -> CgroupSettings | None:
     """Return what the agent's cgroups shall do, None where it makes none."""
-    isolation = _isolation(flags)
+    isolation = isolation_of(flags)
     if isolation.launcher == "posix":
         return None
     hierarchy, root = _hierarchy(flags), _root(flags)
@@ -64,12 +63,13 @@ def cgroup_settings(flags: Flags) -> CgroupSettings | None:
         pids_max=flags.whole("cgroups_pids_max"),
         cpuset_cpus=_cpus(flags),
         throttles=_throttles(flags),
-        devices=(*DEVICES, *_devices(flags)),
+        devices=(*BASE, *entries_of(allowed_nodes(flags))),
         mem_total_mb=detection.memory_bytes() // _MB,
     )
 
 
-def _isolation(flags: Flags) -> Isolation:
+def isolation_of(flags: Flags) -> Isolation:
+    """Return which isolators are asked for."""
     isolation = parse_isolation(flags.text("isolation") or "", flags.text("launcher") or "posix")
     if isinstance(isolation, Rejection):
         raise FlagError(isolation.message)
@@ -110,7 +110,7 @@ def _remedy(error: OSError) -> str:
 
 def watches_of(flags: Flags, agent: Agent, post: Callable[[Event], None]) -> list[DiskQuota | PortWatch]:
     """Return what looks at containers again and again, as `--isolation` and the flags to enforce say."""
-    names = _isolation(flags).names
+    names = isolation_of(flags).names
     watches: list[DiskQuota | PortWatch] = []
     if flags.on("enforce_container_disk_quota") and any(one in names for one in DISK):
         watches.append(DiskQuota(agent, post, flags.seconds("container_disk_watch_interval")))
@@ -171,29 +171,3 @@ def _throttles(flags: Flags) -> tuple[Throttle, ...]:
             kind, _, rate = pair.partition("=")
             found.append(Throttle(match[1], kind, int(rate)))
     return tuple(found)
-
-
-def _devices(flags: Flags) -> list[str]:
-    """Return the entries of --allowed_devices."""
-    text = flags.text("allowed_devices")
-    if not text:
-        return []
-    try:
-        allowed = json.decode(mesos.DeviceWhitelist, text.encode()).allowed_devices
-    except DecodeError as error:
-        raise FlagError(f"--allowed_devices is no DeviceWhitelist in JSON: {error}") from error
-    return [_entry(access) for access in allowed]
-
-
-def _entry(access: mesos.DeviceAccess) -> str:
-    path = access.device.path
-    try:
-        kind, major, minor = detection.device_number(path or "")
-    except OSError as error:
-        raise FlagError(f"--allowed_devices: {path} is no device of this machine: {error.strerror or error}") from error
-    rights = [
-        name
-        for name, given in (("r", access.access.read), ("w", access.access.write), ("m", access.access.mknod))
-        if given
-    ]
-    return f"{kind} {major}:{minor} {''.join(rights) or 'r'}"

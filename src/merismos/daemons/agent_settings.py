@@ -13,11 +13,13 @@ import msgspec
 from merismos.adapters.agent_http.domain_socket import NAME
 from merismos.adapters.linux import detection
 from merismos.core.agent.state import CAPABILITIES, AgentSettings
+from merismos.core.containers.gpu_plan import GpuSettings
 from merismos.core.containers.image_plan import DEFAULT_CAPABILITIES
 from merismos.core.master.views.values import WIRE_VERSION
+from merismos.daemons.agent_devices import gpus_of, image_devices_of
 from merismos.daemons.agent_docker import containerizers_of, docker_settings
 from merismos.daemons.agent_images import capabilities_of, has_images
-from merismos.daemons.agent_isolation import cgroup_settings
+from merismos.daemons.agent_isolation import cgroup_settings, isolation_of
 from merismos.daemons.agent_lxc import lxc_settings
 from merismos.daemons.agent_networks import has_networks
 from merismos.model.attributes import parse_attributes
@@ -78,6 +80,7 @@ EFFECTIVE = frozenset(
         "disk_watch_interval",
         "gc_delay",
         "gc_disk_headroom",
+        "gpu_devices",
         "help",
         "hadoop_home",
         "hostname",
@@ -102,6 +105,7 @@ EFFECTIVE = frozenset(
         "network_cni_plugins_dir",
         "network_cni_root_dir_persist",
         "network_cni_timeout",
+        "nvidia_gpu_devices",
         "port",
         "oci_runtime",
         "port_file",
@@ -141,12 +145,20 @@ def parse_sandbox_directory(flags: Flags) -> str:
     return path
 
 
-def detect_resources(flags: Flags, work_dir: str) -> Resources:
-    """Return the resources that are given, and the rest as detected."""
+def given_resources(flags: Flags) -> Resources:
+    """Return the resources that are given."""
     given = parse_resources(flags.text("resources") or "", flags.text("default_role") or "*")
     if isinstance(given, Rejection):
         raise FlagError(f"--resources: {given.message}")
-    found = parse_resources(detection.detect_missing(set(given.names()), work_dir))
+    return given
+
+
+def detect_resources(given: Resources, gpus: GpuSettings | None, work_dir: str) -> Resources:
+    """Return the resources that are given, and the rest as detected."""
+    missing = detection.detect_missing(set(given.names()), work_dir)
+    if gpus is not None and gpus.gpus and "gpus" not in given.names():
+        missing = f"{missing};gpus:{len(gpus.gpus)}"
+    found = parse_resources(missing)
     assert isinstance(found, Resources), found
     return given + found
 
@@ -157,12 +169,14 @@ def build_settings(flags: Flags, hostname: str, ip: str, port: int) -> AgentSett
     attributes = parse_attributes(flags.text("attributes") or "")
     if isinstance(attributes, Rejection):
         raise FlagError(f"--attributes: {attributes.message}")
+    isolators, given = isolation_of(flags).names, given_resources(flags)
+    gpus = gpus_of(flags, isolators, given)
     advertised_ip = flags.text("advertise_ip") or ip
     advertised_port = flags.whole("advertise_port") if flags.given("advertise_port") else port
     info = mesos.AgentInfo(
         hostname=hostname,
         port=advertised_port,
-        resources=to_protocol(detect_resources(flags, work_dir)),
+        resources=to_protocol(detect_resources(given, gpus, work_dir)),
         attributes=attributes,
     )
     cgroups = cgroup_settings(flags)
@@ -200,6 +214,8 @@ def build_settings(flags: Flags, hostname: str, ip: str, port: int) -> AgentSett
         docker=docker,
         networks=has_networks(flags),
         lxc=lxc_settings(flags),
+        gpus=gpus,
+        image_devices=image_devices_of(flags, isolators),
         capabilities=[*CAPABILITIES, *([] if cgroups is None and docker is None else ["TASK_RESOURCE_LIMITS"])],
     )
 

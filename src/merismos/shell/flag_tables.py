@@ -197,6 +197,7 @@ frameworks_home | path | - | Directory that relative addresses of executors are 
 gc_delay | time | 1weeks | Longest time to keep ended sandboxes.
 gc_disk_headroom | real | 0.1 | Part of the disk to keep free by removing sandboxes earlier.
 gc_non_executor_container_sandboxes | on | false | Remove nested containers' sandboxes too.
+gpu_devices | text | - | Devices of each GPU where no driver tells, as JSON such as {"0":["/dev/gpu0"],"1":["/dev/gpu1"],"all":["/dev/gpuctl"]}.
 hadoop_home | path | - | Where Hadoop is, for fetching from HDFS.
 host_path_volume_force_creation | text | - | Directories below which missing volumes are made, separated by colons.
 http_command_executor | on | false | Have the command executor speak HTTP.
@@ -225,7 +226,7 @@ network_cni_timeout | time | 1mins | Time for a CNI plugin to answer (ours).
 network_enable_snmp_statistics | on | false | Collect SNMP statistics of containers.
 network_enable_socket_statistics_details | on | false | Collect statistics of each socket of containers.
 network_enable_socket_statistics_summary | on | false | Collect statistics of containers' sockets.
-nvidia_gpu_devices | text | - | GPUs to use, separated by commas.
+nvidia_gpu_devices | text | - | Numbers of the GPUs to hand out, separated by commas; as many as --resources says.
 oci_runtime | text | - | What runs containers of images, runc or crun; without it the first of crun and runc that works here.
 oversubscribed_resources_interval | time | 15secs | Time between estimates of resources to oversubscribe.
 perf_duration | time | 10secs | Length of a perf sample.

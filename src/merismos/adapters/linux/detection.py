@@ -14,6 +14,8 @@ import shutil
 import stat
 from pathlib import Path
 
+from merismos.core.containers.device_plan import DeviceNode
+
 MEM_RESERVE_MB = 1024
 DISK_RESERVE_MB = 5 * 1024
 PORTS = "[31000-32000]"
@@ -87,6 +89,16 @@ def disk_used(work_dir: str) -> float:
     bytes_used = 1.0 - found.f_bavail / found.f_blocks if found.f_blocks else 0.0
     inodes_used = 1.0 - found.f_favail / found.f_files if found.f_files else 0.0
     return max(bytes_used, inodes_used)
+
+
+def device_node(path: str) -> DeviceNode:
+    """Return a device as it is on this machine.
+
+    Errors: OSError where there is none.
+    """
+    kind, major, minor = device_number(path)
+    found = Path(path).stat()
+    return DeviceNode(path, kind, major, minor, mode=stat.S_IMODE(found.st_mode), uid=found.st_uid, gid=found.st_gid)
 
 
 def device_number(path: str) -> tuple[str, int, int]:

@@ -68,6 +68,12 @@ class LaunchBegun(Record):
     holder: str
 
 
+class Granted(Record):
+    """What of a kind there is only one of a task or an executor has: GPUs, by their numbers."""
+
+    gpus: tuple[int, ...]
+
+
 class ContainerRuns(Record):
     """A process is there; `complete_at` is when it has to be over."""
 
@@ -146,6 +152,7 @@ AnyRecord = (
     | TaskTaken
     | GroupTaskTaken
     | LaunchBegun
+    | Granted
     | ContainerRuns
     | ExecutorTaken
     | ExecutorTaskTaken

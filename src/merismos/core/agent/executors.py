@@ -35,6 +35,7 @@ from merismos.core.agent.ending import (
 )
 from merismos.core.agent.executors_limits import update_limits
 from merismos.core.agent.executors_state import Executor, ExecutorPhase
+from merismos.core.agent.grants import grant_executor, grant_task
 from merismos.core.agent.state import NANOS, Agent, Framework, Link, Task
 from merismos.core.agent.statuses import report_unknown, update_task
 from merismos.core.containers.executor_plan import plan_executor, sandbox_of_executor
@@ -85,6 +86,7 @@ def run_in_executor(agent: Agent, framework: Framework, task: Task, now: float, 
     executor.tasks[task.task_id] = task
     belongs = ExecutorTaskTaken(task.framework_id, executor.executor_id, task.raw, task.role)
     agent.checkpoints.keep(task_key(task.framework_id, task.task_id), belongs)
+    grant_task(agent, task)
     if started:
         _prepare(agent, framework, executor, now)
         return
@@ -117,6 +119,7 @@ def make_executor(agent: Agent, framework: Framework, info: mesos.ExecutorInfo, 
     agent.executors[executor.container_id] = executor
     taken = ExecutorTaken(executor.framework_id, executor.raw, executor.role, executor.container_id)
     agent.checkpoints.keep(executor_key(executor.framework_id, executor.executor_id), taken, durable=True)
+    grant_executor(agent, executor)
     return executor
 
 

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 from merismos.core.agent.effects import Log, SignalContainer, UpdateContainer
 from merismos.core.agent.executors_state import Executor, ExecutorPhase
 from merismos.core.containers.cgroup_plan import plan_update
+from merismos.core.containers.device_plan import entries_of
 from merismos.core.containers.executor_plan import demand_of_executor
+from merismos.core.containers.gpu_plan import devices_of, every_entry
 
 if TYPE_CHECKING:
     from merismos.core.agent import events
@@ -26,7 +28,8 @@ def update_limits(agent: Agent, executor: Executor) -> None:
     """Give an executor's container what the executor and its tasks need together now."""
     settings = agent.settings.cgroups
     if settings is not None and not executor.is_builtin and executor.phase in _LIMITED:
-        writes = plan_update(settings, demand_of_executor(executor))
+        devices = entries_of(devices_of(agent.settings.gpus, executor.every_gpu()))
+        writes = plan_update(settings, demand_of_executor(executor), devices, every_entry(agent.settings.gpus))
         agent.effects.append(UpdateContainer(executor.container_id, writes))
 
 

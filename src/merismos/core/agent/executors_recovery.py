@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from merismos.core.agent.checkpoints import AnyRecord, ContainerRuns, ExecutorTaken, ExecutorTaskTaken
+from merismos.core.agent.checkpoints import AnyRecord, ContainerRuns, ExecutorTaken, ExecutorTaskTaken, Granted
 from merismos.core.agent.effects import CollectContainer, KillRemains, SignalContainer
 from merismos.core.agent.ending import complete_if_over
 from merismos.core.agent.executors import (
@@ -51,6 +51,8 @@ def restore_executor(agent: Agent, taken: ExecutorTaken, story: list[AnyRecord])
         if isinstance(record, ContainerRuns):
             executor.pid = record.pid
             executor.started_wall_s = record.started_wall_s
+        elif isinstance(record, Granted):
+            executor.gpus = record.gpus
     framework.executors[executor.executor_id] = executor
     agent.executors[executor.container_id] = executor
 

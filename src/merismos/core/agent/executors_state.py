@@ -34,7 +34,7 @@ class Executor:
     """One executor.
 
     Shapes: `is_builtin`: it is a default one; `recovered` says that an earlier agent started it; `info` has its framework's id and the role of its resources filled in; `stream` is None while it isn't subscribed;
-    `end_reason`, `end_message` and `limitation` are what its tasks hear when it is gone.
+    `end_reason`, `end_message` and `limitation` are what its tasks hear when it is gone; `gpus` are those of its own, its tasks have theirs.
     """
 
     __slots__ = (
@@ -46,6 +46,7 @@ class Executor:
         "ended_at",
         "executor_id",
         "framework_id",
+        "gpus",
         "info",
         "is_builtin",
         "limitation",
@@ -81,12 +82,17 @@ class Executor:
         self.started_wall_s = 0.0
         self.recovered = False
         self.ended_at = 0.0
+        self.gpus: tuple[int, ...] = ()
 
     def limit(self, limitation: Limitation | None) -> None:
         """Know what it took too much of, if it did: its tasks fail for that."""
         if limitation is not None:
             self.limitation = limitation
             self.end_reason, self.end_message = limitation.reason, limitation.message
+
+    def every_gpu(self) -> list[int]:
+        """Return the GPUs of the executor and of its tasks."""
+        return [*self.gpus, *(index for task in self.live_tasks() for index in task.gpus)]
 
     def live_tasks(self) -> list[Task]:
         """Return the tasks that are not over, the oldest first."""

@@ -15,6 +15,7 @@ from merismos.core.agent.effects import CreateSandbox
 from merismos.core.agent.ending import fail_launch, forget_framework_if_idle
 from merismos.core.agent.executors import allocate, drop, end_executor, make_executor
 from merismos.core.agent.executors_state import ExecutorPhase
+from merismos.core.agent.grants import grant_task, shortage
 from merismos.core.agent.kill import kill
 from merismos.core.agent.launch import fault_of_task, find_framework, keep_refused, prepare, reject
 from merismos.core.agent.state import Agent, Phase, Task
@@ -102,7 +103,7 @@ def _fault_of(agent: Agent, framework: Framework, info: mesos.ExecutorInfo, task
         fault = fault_of_task(agent.settings, task.info)
         if fault is not None:
             return f"Task '{task.task_id}' is invalid: {fault}"
-    return None
+    return shortage(agent, framework, [task.info for task in tasks])
 
 
 def _drop(agent: Agent, tasks: list[Task], text: str, now: float) -> None:
@@ -122,6 +123,7 @@ def _run(agent: Agent, framework: Framework, executor: Executor, tasks: list[Tas
             task.framework_id, task.executor_id, group, task.raw, task.role, task.container_id, task.holder
         )
         agent.checkpoints.keep(task_key(task.framework_id, task.task_id), taken)
+        grant_task(agent, task)
     for task in tasks:
         prepare(agent, framework, task)
 

@@ -12,6 +12,7 @@ from merismos.core.agent.checks import prepare_checks, start_checks
 from merismos.core.agent.effects import CreateSandbox, FetchUris, Log, PullImage, SendMessage
 from merismos.core.agent.ending import end, fail_launch, forget_framework_if_idle, keep_framework
 from merismos.core.agent.executors import allocate, run_in_executor
+from merismos.core.agent.grants import grant_task, shortage
 from merismos.core.agent.kill import say_killing
 from merismos.core.agent.state import NANOS, Agent, AgentSettings, Framework, Link, Phase, Task
 from merismos.core.agent.statuses import Rendering, render_container, report_unknown, update_task
@@ -206,7 +207,7 @@ def run_task(agent: Agent, framework: Framework, task: Task, now: float, executo
         )
         return
     custom = task.info.executor
-    fault = fault_of_task(agent.settings, task.info)
+    fault = fault_of_task(agent.settings, task.info) or shortage(agent, framework, [task.info])
     if fault is not None:
         reject(agent, task.framework_id, task.task_id, fault, now)
         release_executor(agent, task)
@@ -236,6 +237,7 @@ def run_task(agent: Agent, framework: Framework, task: Task, now: float, executo
     task.holder = "" if command.uris or image_of(task.info.container) is not None else agent.holder
     taken = TaskTaken(task.framework_id, task.raw, task.role, task.container_id, task.holder)
     agent.checkpoints.keep(task_key(task.framework_id, task.task_id), taken)
+    grant_task(agent, task)
     prepare(agent, framework, task)
 
 

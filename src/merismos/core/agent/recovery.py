@@ -24,6 +24,7 @@ from merismos.core.agent.checkpoints import (
     ExecutorTaken,
     ExecutorTaskTaken,
     FrameworkKnown,
+    Granted,
     GroupTaskTaken,
     KillBegun,
     LaunchBegun,
@@ -244,6 +245,8 @@ def restore_saying(agent: Agent, record: AnyRecord, task: Task) -> None:
                 task.uuids[record.uuid] = None
         case UpdateAcknowledged():
             agent.updates.take_off(task.framework_id, task.task_id, record.uuid)
+        case Granted():
+            task.gpus = record.gpus
         case _:
             raise RecoveryError(f"{type(record).__name__} says nothing about a task")
 

@@ -15,7 +15,9 @@ import msgspec
 
 from merismos.core.agent.checkpoints import Checkpoints
 from merismos.core.containers.cgroup_plan import CgroupSettings
+from merismos.core.containers.device_plan import DeviceNode
 from merismos.core.containers.docker_plan import DockerSettings
+from merismos.core.containers.gpu_plan import GpuSettings
 from merismos.core.containers.image_plan import DEFAULT_CAPABILITIES, PulledImage
 from merismos.core.containers.lxc_plan import LxcSettings
 from merismos.core.kernel import Deadlines, Effect, Prng
@@ -44,7 +46,7 @@ class AgentSettings(msgspec.Struct, kw_only=True):
     Shapes: `info` is AgentInfo without id; `pid` is `slave(1)@ip:port`; `environment` are NAME=value for every task; `strict`,
     `cleanup` and `additive` are --strict, --recover=cleanup and --reconfiguration_policy=additive; without `cgroups` nothing is limited; `domain_socket` is where executors are served beside the port, empty for nowhere;
     `images`: containers may be made of images, and have these capabilities;
-    `native`, `docker` and `lxc` say which containerizers there are; `networks`: containers may join networks of CNI.
+    `native`, `docker` and `lxc` say which containerizers there are; `networks`: containers may join networks of CNI; without `gpus` they are a number like any other; `image_devices` are in every container of an image.
     """
 
     info: mesos.AgentInfo
@@ -80,6 +82,8 @@ class AgentSettings(msgspec.Struct, kw_only=True):
     docker: DockerSettings | None = None
     networks: bool = False
     lxc: LxcSettings | None = None
+    gpus: GpuSettings | None = None
+    image_devices: tuple[DeviceNode, ...] = ()
 
 
 class Phase(enum.Enum):
@@ -94,7 +98,7 @@ class Phase(enum.Enum):
 class Task:
     """One task and its container: its own, or the one of the custom executor that runs it.
 
-    Shapes: `group` is the same for the tasks of one group, empty for others; `image` is None until it is pulled; `networks` are those that its container joined; `awaited` counts what is still being fetched or pulled, `prepared` says that nothing is; `delivered` says that its executor was sent it; `uuids` are those of the updates its executor sent.
+    Shapes: `group` is the same for the tasks of one group, empty for others; `image` is None until it is pulled; `networks` are those that its container joined; `awaited` counts what is still being fetched or pulled, `prepared` says that nothing is; `delivered` says that its executor was sent it; `uuids` are those of the updates its executor sent; `gpus` are the numbers of those that it has.
     """
 
     __slots__ = (
@@ -109,6 +113,7 @@ class Task:
         "executor",
         "executor_id",
         "framework_id",
+        "gpus",
         "group",
         "holder",
         "image",
@@ -171,6 +176,7 @@ class Task:
         self.image: PulledImage | None = None
         self.ip = ""
         self.networks: tuple[mesos.NetworkInfo, ...] = ()
+        self.gpus: tuple[int, ...] = ()
 
     def is_custom(self) -> bool:
         """Say whether a custom executor runs the task."""

@@ -11,11 +11,12 @@ Source: Mesos, docs/isolators/cgroups-*.md and docs/task-resource-limits; the ke
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
 
+from merismos.core.containers.device_plan import BASE, CONTROLLER, plan_access, plan_change
 from merismos.protocol.v1 import mesos
 
 SHARES_PER_CPU = 1024
@@ -27,10 +28,6 @@ PERIOD_US = 100_000
 QUOTA_US_MIN = 1_000
 MEM_MB_MIN = 32
 OOM_SCORE_MAX = 1000
-DEVICES = (
-    "c *:* m", "b *:* m", "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm", "c 1:8 rwm", "c 1:9 rwm", "c 5:0 rwm", "c 5:1 rwm",
-    "c 5:2 rwm", "c 136:* rwm", "c 4:0 rwm", "c 4:1 rwm", "c 10:200 rwm",
-)  # fmt: skip
 _MB = 1 << 20
 _THROTTLES = {
     "rbps": "blkio.throttle.read_bps_device",
@@ -66,7 +63,7 @@ class CgroupSettings(msgspec.Struct, frozen=True, kw_only=True):
     pids_max: int = 0
     cpuset_cpus: str = ""
     throttles: tuple[Throttle, ...] = ()
-    devices: tuple[str, ...] = DEVICES
+    devices: tuple[str, ...] = BASE
     mem_total_mb: int = 0
 
 
@@ -133,14 +130,28 @@ def add_demands(demands: Iterable[Demand]) -> Demand:
     )
 
 
-def plan_cgroup(settings: CgroupSettings, container_id: str, demand: Demand) -> CgroupPlan:
-    """Return the cgroup of a container that is launched."""
-    return CgroupPlan(container_id, _writes(settings, demand), oom_score(settings, demand))
+def plan_cgroup(
+    settings: CgroupSettings, container_id: str, demand: Demand, devices: Sequence[str] = (), classid: int = 0
+) -> CgroupPlan:
+    """Return the cgroup of a container that is launched; `devices` are entries of its own, `classid` its class of network traffic."""
+    writes = _writes(settings, demand, devices)
+    if classid:
+        writes.append(CgroupWrite("net_cls", "net_cls.classid", str(classid)))
+    return CgroupPlan(container_id, writes, oom_score(settings, demand))
 
 
-def plan_update(settings: CgroupSettings, demand: Demand) -> list[CgroupWrite]:
-    """Return what changes when a running container's demand does: its memory never shrinks under what it has already."""
-    return [*_cpu(settings, demand, grows=True), *reversed(_memory(settings, demand, grows=True))]
+def plan_update(
+    settings: CgroupSettings, demand: Demand, devices: Sequence[str] = (), withheld: Sequence[str] = ()
+) -> list[CgroupWrite]:
+    """Return what changes when a running container's demand does: its memory never shrinks under what it has already.
+
+    `devices` are the entries that it has of its own now, `withheld` those that it may have had.
+    """
+    writes = [*_cpu(settings, demand, grows=True), *reversed(_memory(settings, demand, grows=True))]
+    if (devices or withheld) and "devices" in settings.isolators:
+        lines = plan_change(settings.version, settings.devices, devices, withheld)
+        writes += [CgroupWrite(CONTROLLER, file, value) for file, value in lines]
+    return writes
 
 
 def oom_score(settings: CgroupSettings, demand: Demand) -> int:
@@ -181,7 +192,7 @@ def memory_bytes(demand: Demand) -> tuple[int, int | None]:
     return soft, None if math.isinf(limit) else max(math.floor(max(limit, MEM_MB_MIN) * _MB), soft)
 
 
-def _writes(settings: CgroupSettings, demand: Demand) -> list[CgroupWrite]:
+def _writes(settings: CgroupSettings, demand: Demand, devices: Sequence[str]) -> list[CgroupWrite]:
     writes = [*_cpu(settings, demand, grows=False), *_memory(settings, demand, grows=False)]
     if "pids" in settings.isolators and settings.pids_max:
         writes.append(CgroupWrite("pids", "pids.max", str(settings.pids_max)))
@@ -189,9 +200,9 @@ def _writes(settings: CgroupSettings, demand: Demand) -> list[CgroupWrite]:
         writes.append(CgroupWrite("cpuset", "cpuset.cpus", settings.cpuset_cpus))
     if "blkio" in settings.isolators:
         writes += _throttles(settings)
-    if "devices" in settings.isolators and settings.version == 1:
-        writes.append(CgroupWrite("devices", "devices.deny", "a"))
-        writes += [CgroupWrite("devices", "devices.allow", entry) for entry in settings.devices]
+    if "devices" in settings.isolators:
+        lines = plan_access(settings.version, [*settings.devices, *devices])
+        writes += [CgroupWrite(CONTROLLER, file, value) for file, value in lines]
     return writes
 
 

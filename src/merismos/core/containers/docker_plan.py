@@ -9,8 +9,8 @@ Source: Mesos, docs/docker-containerizer.md; the Docker Engine API, ContainerCre
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -26,6 +26,9 @@ from merismos.core.containers.docker_parameters import apply_parameter
 from merismos.model.image_reference import parse_reference
 from merismos.model.rejection import Rejection
 from merismos.protocol.v1 import mesos
+
+if TYPE_CHECKING:
+    from merismos.core.containers.device_plan import DeviceNode
 
 NAME_PREFIX = "mesos-"
 LABEL_WORK_DIR = "org.merismos.work_dir"
@@ -107,9 +110,14 @@ def validate_docker(settings: DockerSettings, info: mesos.TaskInfo) -> Rejection
 
 
 def plan_create(
-    settings: DockerSettings, info: mesos.TaskInfo, container_id: str, directory: str, environment: list[str]
+    settings: DockerSettings,
+    info: mesos.TaskInfo,
+    container_id: str,
+    directory: str,
+    environment: list[str],
+    devices: Sequence[DeviceNode] = (),
 ) -> DockerCreate | Rejection:
-    """Return the container of a task, or what of it can't be had."""
+    """Return the container of a task, which sees `devices`, or what of it can't be had."""
     container, command = info.container, info.command
     assert container is not None
     assert container.docker is not None
@@ -126,6 +134,10 @@ def plan_create(
         "Privileged": docker.privileged,
         "LogConfig": {"Type": "json-file"},
     }
+    if devices:
+        host["Devices"] = [
+            {"PathOnHost": one.path, "PathInContainer": one.path, "CgroupPermissions": one.rights} for one in devices
+        ]
     if mounts.driver:
         host["VolumeDriver"] = mounts.driver
     body: dict[str, Any] = {

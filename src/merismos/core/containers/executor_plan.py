@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from merismos.core.agent.effects import LaunchContainer
 from merismos.core.containers.cgroup_plan import Demand, add_demands, demand_of, plan_cgroup
+from merismos.core.containers.device_plan import entries_of
+from merismos.core.containers.gpu_plan import devices_of, environment_of
 from merismos.core.containers.launch_plan import (
     agent_environment,
     command_line,
@@ -51,6 +53,7 @@ def plan_executor(settings: AgentSettings, agent_id: str, framework: Framework, 
     command = executor.info.command
     assert command is not None
     arguments, argv0 = command_line(command)
+    devices = entries_of(devices_of(settings.gpus, executor.every_gpu()))
     environment = environment_of_executor(settings, agent_id, framework, executor)
     return LaunchContainer(
         container_id=executor.container_id,
@@ -62,7 +65,7 @@ def plan_executor(settings: AgentSettings, agent_id: str, framework: Framework, 
         executor=(executor.framework_id, executor.executor_id),
         cgroup=None
         if settings.cgroups is None
-        else plan_cgroup(settings.cgroups, executor.container_id, demand_of_executor(executor)),
+        else plan_cgroup(settings.cgroups, executor.container_id, demand_of_executor(executor), devices),
         network=plan_network(executor.info.container, executor.container_id),
     )
 
@@ -82,6 +85,7 @@ def environment_of_executor(
     )
     if settings.domain_socket:
         environment.append(f"MESOS_DOMAIN_SOCKET={settings.domain_socket}")
+    environment += environment_of(settings.gpus, executor.every_gpu())
     command = executor.info.command
     if command is not None and command.environment is not None:
         environment += [f"{one.name}={one.value or ''}" for one in command.environment.variables]

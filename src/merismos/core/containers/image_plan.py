@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from merismos.core.containers.device_plan import DeviceNode
 from merismos.core.containers.image_config import ImageConfig
 from merismos.core.containers.network_plan import validate_networks
 from merismos.model.image_reference import parse_reference
@@ -79,6 +80,7 @@ class RootPlan(msgspec.Struct, frozen=True):
     shm_bytes: int = 64 * _MB
     rootfs: str = ""
     lxc: bool = False
+    devices: list[DeviceNode] = []
 
 
 class PulledImage(msgspec.Struct, frozen=True):
@@ -128,8 +130,9 @@ def plan_root(
     directory: str,
     parent: str,
     image_user_counts: bool,
+    gpus: Sequence[DeviceNode] = (),
 ) -> RootPlan:
-    """Return the root of a container that `validate_image` has passed; `parent` is the sandbox of the one that it is nested in."""
+    """Return the root of a container that `validate_image` has passed; `parent` is the sandbox of the one that it is nested in, `gpus` are the devices of its GPUs."""
     config = image.config
     linux = container.linux_info or mesos.LinuxInfo()
     sandbox = settings.sandbox_directory
@@ -155,6 +158,7 @@ def plan_root(
         share_pids=bool(linux.share_pid_namespace),
         share_ipc=linux.ipc_mode == mesos.LinuxInfo_IpcMode.SHARE_PARENT,
         shm_bytes=(linux.shm_size or 64) * _MB,
+        devices=[*settings.image_devices, *gpus],
     )
 
 

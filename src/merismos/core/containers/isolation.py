@@ -20,12 +20,14 @@ _POSIX = ("filesystem/posix", "posix/cpu", "posix/mem")
 DISK = ("disk/du", "posix/disk")
 PORTS = "network/ports"
 CNI = "network/cni"
+GPU, LINUX_DEVICES = "gpu/nvidia", "linux/devices"
+_DEVICES = (GPU, LINUX_DEVICES)
 _WATCHES = (*DISK, PORTS, CNI)
 _OF_IMAGES = ("docker/runtime", "filesystem/linux", "volume/host_path", "volume/sandbox_path", "volume/secret")
 _NOT_YET = (
     "appc/runtime", "cgroups/hugetlb", "cgroups/net_cls", "cgroups/net_prio", "cgroups/perf_event", "disk/xfs",
-    "docker/volume", "environment_secret", "filesystem/shared", "gpu/nvidia",
-    "linux/capabilities", "linux/devices", "linux/nnp", "linux/seccomp", "namespaces/ipc", "namespaces/pid",
+    "docker/volume", "environment_secret", "filesystem/shared",
+    "linux/capabilities", "linux/nnp", "linux/seccomp", "namespaces/ipc", "namespaces/pid",
     "network/port_mapping", "posix/rlimits", "volume/csi", "volume/image",
 
 )  # fmt: skip
@@ -64,9 +66,15 @@ def _fault_of(name: str, names: dict[str, None]) -> str | None:
     kind, _, subject = name.partition("/")
     if name in _NOT_YET:
         return f"'{name}' is not supported yet; leave it out"
-    if name not in (*_POSIX, *_WATCHES, *_OF_IMAGES) and name != ALL and not (kind == "cgroups" and subject in CGROUPS):
-        known = ", ".join((*_POSIX, *_WATCHES, *_OF_IMAGES, *(f"cgroups/{one}" for one in CGROUPS), ALL))
+    if (
+        name not in (*_POSIX, *_WATCHES, *_DEVICES, *_OF_IMAGES)
+        and name != ALL
+        and not (kind == "cgroups" and subject in CGROUPS)
+    ):
+        known = ", ".join((*_POSIX, *_WATCHES, *_DEVICES, *_OF_IMAGES, *(f"cgroups/{one}" for one in CGROUPS), ALL))
         return f"'{name}' is not known; known are {known}"
+    if name == GPU and "cgroups/devices" not in names and ALL not in names:
+        return f"'{GPU}' needs 'cgroups/devices', which keeps a container from the GPUs of others; add that"
     if kind == "cgroups" and name != ALL and ALL in names:
         return f"'{name}' and '{ALL}' exclude each other; the latter holds the former"
     if kind == "posix" and (f"cgroups/{subject}" in names or ALL in names):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from merismos.core.agent.effects import LaunchContainer
 from merismos.core.agent.state import AgentSettings, Framework, Task
 from merismos.core.containers.cgroup_plan import CgroupPlan, demand_of, plan_cgroup
+from merismos.core.containers.device_plan import entries_of
 from merismos.core.containers.docker_plan import (
     DockerCreate,
     DockerSettings,
@@ -18,6 +19,7 @@ from merismos.core.containers.docker_plan import (
     plan_exec,
     validate_docker,
 )
+from merismos.core.containers.gpu_plan import devices_of, environment_of, validate_gpus
 from merismos.core.containers.image_config import command_in_image
 from merismos.core.containers.image_plan import PulledImage, environment_in_image, image_of, plan_root, validate_image
 from merismos.core.containers.lxc_plan import (
@@ -60,7 +62,7 @@ def validate_task(settings: AgentSettings, info: mesos.TaskInfo) -> Rejection | 
         return Rejection(
             "command_missing", "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
         )
-    rejection = _fault_of_containerizer(settings, info)
+    rejection = validate_gpus(info.resources) or _fault_of_containerizer(settings, info)
     if rejection is None and info.container is not None and not is_docker(info.container):
         rejection = _fault_of_container(settings, info.container)
     if rejection is not None:
@@ -194,8 +196,10 @@ def plan_in_docker(settings: AgentSettings, docker: DockerSettings, task: Task) 
         *settings.environment,
         f"MESOS_ALLOCATION_ROLE={task.role}",
         f"MESOS_TASK_ID={task.task_id}",
+        *environment_of(settings.gpus, task.gpus),
     ]
-    plan = plan_create(docker, task.info, task.container_id, task.directory, environment)
+    gpus = devices_of(settings.gpus, task.gpus)
+    plan = plan_create(docker, task.info, task.container_id, task.directory, environment, gpus)
     assert isinstance(plan, DockerCreate), plan
     return LaunchContainer(task.container_id, task.directory, [], "", [], None, docker=plan)
 
@@ -204,7 +208,9 @@ def plan_cgroup_of(settings: AgentSettings, task: Task) -> CgroupPlan | None:
     """Return the cgroup of a command task, None where this agent makes none."""
     if settings.cgroups is None:
         return None
-    return plan_cgroup(settings.cgroups, task.container_id, demand_of(task.info.resources, task.info.limits))
+    devices = entries_of(devices_of(settings.gpus, task.gpus))
+    demand = demand_of(task.info.resources, task.info.limits)
+    return plan_cgroup(settings.cgroups, task.container_id, demand, devices)
 
 
 def _plan_in_image(
@@ -229,6 +235,7 @@ def _plan_in_image(
         directory=task.directory,
         parent=parent,
         image_user_counts=not chosen and user in {None, ROOT},
+        gpus=devices_of(settings.gpus, task.gpus),
     )
     return LaunchContainer(
         container_id=task.container_id,
@@ -295,6 +302,7 @@ def plan_environment(
             f"MESOS_CONTAINER_IP={settings.ip}",
             f"MESOS_SANDBOX={task.directory}",
         ]
+    environment += environment_of(settings.gpus, task.gpus)
     if command.environment is not None:
         environment += [f"{variable.name}={variable.value or ''}" for variable in command.environment.variables]
     return environment

@@ -8,11 +8,14 @@ Source: the OCI runtime specification 1.0; docker's masked and read-only paths.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from merismos.core.containers.image_plan import RootPlan
+
+if TYPE_CHECKING:
+    from merismos.core.containers.device_plan import DeviceNode
 
 VERSION = "1.0.2"
 _DEVICE = ["nosuid", "noexec", "nodev"]
@@ -107,10 +110,20 @@ def build_spec(
             **_mappings(place),
             "maskedPaths": list(MASKED),
             "readonlyPaths": list(_READ_ONLY),
-            "resources": {"devices": [{"allow": False, "access": "rwm"}]},
+            "devices": [_device(one) for one in plan.devices],
+            "resources": {"devices": [{"allow": False, "access": "rwm"}, *(_right(one) for one in plan.devices)]},
             **({"seccomp": _seccomp(plan, place.machine)} if plan.confined else {}),
         },
     }
+
+
+def _device(one: DeviceNode) -> dict[str, Any]:
+    number = {"type": one.kind, "major": one.major, "minor": one.minor}
+    return {"path": one.path, **number, "fileMode": one.mode, "uid": one.uid, "gid": one.gid}
+
+
+def _right(one: DeviceNode) -> dict[str, Any]:
+    return {"allow": True, "type": one.kind, "major": one.major, "minor": one.minor, "access": one.rights}
 
 
 def _namespaces(plan: RootPlan, place: Surroundings) -> list[str]:
