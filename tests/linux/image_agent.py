@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -43,13 +43,21 @@ class ImageAgent:
         self.work_dir = agent.work_dir
         self.store = folder / "store"
 
-    def run(self, task_id: str, command: object, *, image: str = NAME, **fields: Any) -> None:  # noqa: ANN401 - fields of TaskInfo
+    def run(
+        self,
+        task_id: str,
+        command: object,
+        *,
+        image: str = NAME,
+        more: Sequence[dict[str, Any]] = (),
+        **fields: Any,  # noqa: ANN401 - fields of TaskInfo
+    ) -> None:
         container = {"type": "MESOS", "mesos": {"image": of_docker(image)}, **fields.pop("container", {})}
         resources = [
             {"name": name, "type": "SCALAR", "scalar": {"value": value}}
             for name, value in (("cpus", 0.1), ("mem", MEM_MB))
         ]
-        self.master.run(task(task_id, command, container=container, resources=resources, **fields))
+        self.master.run(task(task_id, command, container=container, resources=[*resources, *more], **fields))
 
     async def end_of(self, task_id: str) -> dict[str, Any]:
         return await self.master.end_of(task_id)

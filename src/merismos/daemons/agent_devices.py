@@ -36,7 +36,7 @@ def gpus_of(flags: Flags, isolators: tuple[str, ...], given: Resources) -> GpuSe
         if chosen is not None or flags.text("gpu_devices"):
             raise FlagError(f"--nvidia_gpu_devices and --gpu_devices need --isolation=…,{GPU}")
         return None
-    names = "gpus" in given.names()
+    names = "gpus" in (flags.text("resources") or "")  # gpus:0 is a word, too, though it gives nothing
     count = given.gpus_milli
     if count % MILLI:
         raise FlagError(f"--resources=gpus:{count / MILLI:g}: GPUs are whole; give a number without fraction")
