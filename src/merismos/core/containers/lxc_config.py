@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from merismos.core.containers.cgroup_plan import DEVICES
+from merismos.core.containers.device_plan import BASE, entries_of
 from merismos.core.containers.image_plan import RLIMIT_INFINITY, RootPlan
 from merismos.core.containers.oci_spec import (
     MASKED,
@@ -70,7 +70,7 @@ def build_config(plan: RootPlan, user: ContainerUser, environment: Sequence[str]
         *([_line("init.groups", ",".join(map(str, user.groups)))] if user.groups else []),
         _line("no_new_privs", "1"),
         _line("cap.keep", " ".join(_kept(plan)) or "none"),
-        *_cgroups(place),
+        *_cgroups(plan, place),
         *[
             _line("prlimit." + one.name.removeprefix("RLIMIT_").lower(), _limits(one.soft, one.hard))
             for one in plan.rlimits
@@ -123,7 +123,7 @@ def _limits(soft: int, hard: int) -> str:
     return ":".join("unlimited" if one == RLIMIT_INFINITY else str(one) for one in (soft, hard))
 
 
-def _cgroups(place: LxcPlace) -> list[str]:
+def _cgroups(plan: RootPlan, place: LxcPlace) -> list[str]:
     payload, monitor, pivot = cgroup_names(place.container_id)
     lines = [
         _line("cgroup.relative", "1"),
@@ -133,7 +133,7 @@ def _cgroups(place: LxcPlace) -> list[str]:
     ]
     if place.devices:
         lines.append(_line(f"{place.devices}.devices.deny", "a"))
-        lines += [_line(f"{place.devices}.devices.allow", entry) for entry in DEVICES]
+        lines += [_line(f"{place.devices}.devices.allow", entry) for entry in (*BASE, *entries_of(plan.devices))]
     if place.join:
         lines.append(_line("hook.start-host", f"/bin/sh -c 'echo $LXC_PID >{_quoted(place.join)}'"))
     return lines
@@ -149,6 +149,9 @@ def _mounts(plan: RootPlan, place: LxcPlace) -> list[str]:
             mounts.append(f"none {below} tmpfs ro,{memory},size=0,optional 0 0")
         else:
             mounts.append(f"/dev/null {below} none bind,optional 0 0")
+    for node in plan.devices:
+        path = _escaped(node.path)
+        mounts.append(f"{path} {path.lstrip('/')} none bind,nosuid,create=file 0 0")
     for one in place.mounts:
         kind = "file" if one.target in place.files else "dir"
         more = [*(["ro"] if one.read_only else []), *(["optional"] if one.target in place.optional else [])]
