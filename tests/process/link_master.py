@@ -36,6 +36,7 @@ class LinkMaster:
         self.port = 0
         self.links = 0
         self.heard: list[link.AnyMessage] = []
+        self.sent: list[link.Message] = []
         self._writer: asyncio.StreamWriter | None = None
         self._encoder = link.FrameEncoder()
         self._more = asyncio.Event()
@@ -68,6 +69,7 @@ class LinkMaster:
 
     def send(self, message: link.Message) -> None:
         assert self._writer is not None
+        self.sent.append(message)
         self._writer.write(self._encoder.encode([message]))
 
     def cut(self) -> None:
