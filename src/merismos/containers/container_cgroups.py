@@ -18,9 +18,10 @@ import structlog
 
 from merismos.adapters.linux.cgroups import Cgroups
 from merismos.containers import supervisor
-from merismos.containers.prologue import ENTER_CGROUPS, with_prologue
+from merismos.containers.prologue import ENTER_CGROUPS
 from merismos.core.agent.events import HeldContainer, Limitation
 from merismos.core.containers.cgroup_plan import CgroupPlan, CgroupWrite
+from merismos.core.containers.entry_plan import Rank, Step
 from merismos.protocol.v1 import mesos
 from merismos.shell.quantities import format_bytes
 
@@ -74,8 +75,8 @@ class ContainerCgroups:
         self._known[container_id] = None
         self.destroy(container_id)
 
-    def enter(self, plan: CgroupPlan, arguments: list[str], argv0: str) -> tuple[list[str], str]:
-        """Make the cgroup of a container; return the command that enters it and then is `arguments`.
+    def enter(self, plan: CgroupPlan) -> Step:
+        """Make the cgroup of a container; return the step into it.
 
         Errors: OSError that names the file.
         """
@@ -86,8 +87,7 @@ class ContainerCgroups:
             self._watch(container_id)
         score = [str(plan.oom_score)] if plan.oom_score else []
         script = (_SCORE if score else "") + ENTER_CGROUPS
-        entrances = self.cgroups.entrances(container_id)
-        return with_prologue(script, [*score, *entrances, "--"], arguments, argv0)
+        return Step(Rank.CGROUP, "cgroups", (*score, *self.cgroups.entrances(container_id), "--"), script)
 
     def update(self, container_id: str, writes: list[CgroupWrite]) -> None:
         """Give a container other limits; what can't be had is named, and the old ones stay."""

@@ -21,12 +21,14 @@ from merismos.adapters.linux.cgroups import Cgroups
 from merismos.containers.container_cgroups import ContainerCgroups
 from merismos.containers.networked import NetworkedContainers
 from merismos.containers.networks import ContainerNetworks
+from merismos.containers.prologue import with_steps
 from merismos.containers.rooted import RootedContainers
 from merismos.containers.runtimes import Runtimes
 from merismos.containers.sandbox import Sandboxes, find_user
 from merismos.containers.supervisor_link import SupervisorLink, kill_remains
 from merismos.containers.supervisor_socket import NAME, PATH
 from merismos.core.agent import effects, events
+from merismos.core.containers.entry_plan import Command, Rank, Step
 from merismos.core.kernel import Event
 from merismos.shell.turn import Turn
 
@@ -137,33 +139,41 @@ class NativeContainerizer:
             assert self._rooted is not None, "a task with an image is refused where there are none"
             self._rooted.launch(effect)
             return
-        arguments, argv0 = effect.arguments, effect.argv0
         try:
-            if effect.user is not None and needs_switch(effect.user):
-                arguments, argv0 = switch_user(effect.user, arguments), "setpriv"
-            if effect.network is not None and self._networked is not None:
-                program = find_program(arguments[0], effect.directory)
-                if program is None:
-                    self.on_failed(effect.container_id, errno.ENOENT, os.strerror(errno.ENOENT), effect.directory)
-                    return
-                arguments = [program, *arguments[1:]]
-                arguments, argv0 = self._networked.enter(effect.network.owner, arguments, argv0)
-            if effect.cgroup is not None and self._cgroups is not None:
-                program = find_program(arguments[0], effect.directory)
-                if program is not None:  # else the supervisor finds out why, as ever
-                    arguments, argv0 = self._cgroups.enter(effect.cgroup, [program, *arguments[1:]], argv0)
+            arguments, argv0 = self._enter(effect)
             self._supervisor.spawn(effect.container_id, effect.directory, arguments, argv0, effect.environment)
         except (LookupError, ValueError, OSError) as error:
             self.on_failed(effect.container_id, errno.EINVAL, str(error), effect.directory)
+
+    def _enter(self, effect: effects.LaunchContainer) -> Command:
+        """Return the command that gets a process where it belongs, and then is the task's.
+
+        Errors: LookupError, ValueError, OSError where that can't be.
+        """
+        steps = []
+        if effect.user is not None and needs_switch(effect.user):
+            steps.append(switch_user(effect.user))
+        arguments = list(effect.arguments)
+        if not steps:  # else the last of them looks for the program
+            program = find_program(arguments[0], effect.directory)
+            if program is None:
+                return Command(arguments, effect.argv0)  # the supervisor finds out why, as ever
+            arguments[0] = program
+        if effect.network is not None and self._networked is not None:
+            steps += self._networked.enter(effect.network.owner)
+        if effect.cgroup is not None and self._cgroups is not None:
+            steps.append(self._cgroups.enter(effect.cgroup))
+        return with_steps(steps, arguments, effect.argv0)
 
     def _spawn_rooted(self, effect: effects.LaunchContainer, arguments: list[str]) -> None:
         if self._supervisor is None:
             self._fail(effect, "what holds the containers was lost meanwhile")
             return
-        argv0 = arguments[0]
         try:
+            steps = []
             if effect.cgroup is not None and self._cgroups is not None:
-                arguments, argv0 = self._cgroups.enter(effect.cgroup, arguments, argv0)
+                steps.append(self._cgroups.enter(effect.cgroup))
+            arguments, argv0 = with_steps(steps, arguments, arguments[0])
             self._supervisor.spawn(
                 effect.container_id, effect.directory, arguments, argv0, [f"PATH={PATH}"], boxed=True
             )
@@ -301,7 +311,8 @@ def needs_switch(user: str) -> bool:
     return find_user(user).pw_uid != os.geteuid()
 
 
-def switch_user(user: str, arguments: list[str]) -> list[str]:
-    """Return the command that becomes `user` and then runs `arguments`, under their own name."""
+def switch_user(user: str) -> Step:
+    """Return the step that becomes `user`."""
     entry = find_user(user)
-    return ["setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups", "--", *arguments]
+    words = ("setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups", "--")
+    return Step(Rank.RIGHTS, "posix", words)

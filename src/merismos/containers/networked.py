@@ -13,8 +13,9 @@ from collections.abc import Callable, Coroutine
 from merismos.containers.cni import NetworkError
 from merismos.containers.network_records import FILES, NAMESPACE
 from merismos.containers.networks import ContainerNetworks
-from merismos.containers.prologue import with_prologue
 from merismos.core.agent import effects
+from merismos.core.containers.entry_plan import Rank, Step
+from merismos.core.containers.isolation import CNI
 from merismos.core.containers.network_plan import first_address, with_address
 
 Spawn = Callable[[effects.LaunchContainer], None]
@@ -50,15 +51,18 @@ class NetworkedContainers:
             self._unwanted[container_id] = None
         return container_id in self._starting
 
-    def enter(self, owner: str, arguments: list[str], argv0: str) -> tuple[list[str], str]:
-        """Return the command that enters a network and then is `arguments`."""
+    def enter(self, owner: str) -> list[Step]:
+        """Return the steps into a network."""
         records = self.networks.directory
         named = self._programs
-        words = [named["umount"], named["mount"], str(records), str(records / owner)]
-        inner, _ = with_prologue(_ENTER, words, arguments, argv0)
-        enter = [named["nsenter"], f"--net={records / owner / NAMESPACE}", "--"]
-        apart = [named["unshare"], "--mount", "--uts", "--propagation", "slave", "--"]
-        return [*enter, *apart, *inner], "nsenter"
+        into = (named["nsenter"], f"--net={records / owner / NAMESPACE}", "--")
+        apart = (named["unshare"], "--mount", "--uts", "--propagation", "slave", "--")
+        words = (named["umount"], named["mount"], str(records), str(records / owner))
+        return [
+            Step(Rank.NETWORK, CNI, into),
+            Step(Rank.NETWORK, CNI, apart),
+            Step(Rank.NETWORK, CNI, words, _ENTER),
+        ]
 
     def leave(self, container_id: str) -> None:
         """Leave the networks of a container that is over, beside the loop."""

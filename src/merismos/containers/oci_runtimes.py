@@ -20,7 +20,8 @@ import msgspec
 
 from merismos.adapters.linux import cgroup_detection, device_cgroups
 from merismos.adapters.linux.detection import obstacle_of_user_namespaces
-from merismos.containers.prologue import ENTER_CGROUPS, with_prologue
+from merismos.containers.prologue import ENTER_CGROUPS, with_steps
+from merismos.core.containers.entry_plan import Rank, Step
 from merismos.core.containers.image_plan import RootPlan
 from merismos.core.containers.oci_spec import BoundMount, ContainerUser, Surroundings, build_spec
 
@@ -114,7 +115,8 @@ class Runtime:
 
 
 def _enter(entrance: str, command: list[str]) -> list[str]:
-    return with_prologue(ENTER_CGROUPS, [entrance, "--"], command, command[0])[0]
+    step = Step(Rank.CGROUP, "cgroups", (entrance, "--"), ENTER_CGROUPS)
+    return with_steps([step], command, command[0]).arguments
 
 
 def find_runtimes(which: Callable[[str], str | None] = shutil.which) -> list[str]:

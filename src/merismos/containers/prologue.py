@@ -1,20 +1,29 @@
-"""A few words of shell that a process says as root before it becomes the task's.
+"""The steps that a process takes, as root where the agent is, before it becomes the task's: as the one command that a supervisor starts.
 
 Rules: nothing of the task's environment is read as shell; the task is called by its own name.
 """
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterable, Sequence
+
+from merismos.core.containers.entry_plan import Command, Step, plan_entry
+from merismos.model.rejection import Rejection
 
 # its words are files of cgroups, and -- after the last
 ENTER_CGROUPS = 'while [ "$1" != -- ]; do echo 0 >"$1" || exit 125; shift; done; shift; '
 
 
-def with_prologue(script: str, words: list[str], arguments: list[str], argv0: str) -> tuple[list[str], str]:
-    """Return the command that runs `script`, which shifts `words` away, and then is `arguments`."""
-    named = os.path.basename(arguments[0]) == os.path.basename(argv0)  # noqa: PTH119 - no Path to build
-    # only bash can call a program by another name than its own; -p keeps it from BASH_ENV
-    shell = ["/bin/sh"] if named else ["/bin/bash", "-p"]
-    run = 'exec "$@"' if named else 'exec -a "$0" "$@"'
-    return [*shell, "-c", script + run, argv0, *words, *arguments], "sh" if named else "bash"
+class IsolationConflictError(ValueError):
+    """Two isolators exclude each other for one container; the text names both."""
+
+
+def with_steps(steps: Iterable[Step], arguments: Sequence[str], argv0: str) -> Command:
+    """Return the command that takes these steps and then is `arguments`.
+
+    Errors: IsolationConflictError.
+    """
+    command = plan_entry(steps, arguments, argv0)
+    if isinstance(command, Rejection):
+        raise IsolationConflictError(command.message)
+    return command
