@@ -20,6 +20,7 @@ import msgspec
 import structlog
 
 from merismos.adapters.linux.mounts import bind, mount_memory, unmount_below
+from merismos.containers.images.documents import ImageError
 from merismos.containers.images.rootfs import Provision, find_image_user
 from merismos.containers.images.store import ImageStore
 from merismos.containers.network_records import FILES, NAMESPACE
@@ -98,6 +99,20 @@ class OciRuntime:
         effect.arguments = runtime.execute(container_id, *terminal, *user, *extra, container_id, *effect.arguments)
         effect.argv0, effect.environment, effect.user, effect.inside = effect.arguments[0], [f"PATH={PATH}"], None, ""
 
+    async def settle(self, effect: effects.LaunchContainer) -> None:
+        """Wait until nothing is left of an earlier container of this id, which took the hold on the layers with it.
+
+        Errors: ImageError where they are gone with it.
+        """
+        assert effect.root is not None
+        cleaning = self._cleaning.get(effect.container_id)
+        if cleaning is not None:
+            await cleaning
+            if self._store is not None and not await asyncio.to_thread(
+                self._store.lease, effect.container_id, effect.root.layers
+            ):
+                raise ImageError("the layers of its image were removed meanwhile; try again")
+
     def clean(self, container_id: str) -> None:
         """Remove what is left of a container that is over, beside the loop."""
         if self.has(container_id) and container_id not in self._cleaning:
@@ -146,7 +161,8 @@ class OciRuntime:
 
     def _command(self, effect: effects.LaunchContainer, bundle: Path) -> list[str]:
         # its cgroups outlast it, so that it can be seen there why it ended
-        return self._runtimes[0].run(effect.container_id, bundle, keep=effect.cgroup is not None)
+        keep = effect.cgroup is not None and not effect.cgroup.joins
+        return self._runtimes[0].run(effect.container_id, bundle, keep=keep)
 
     def _remove_or_say(self, container_id: str) -> None:
         try:
@@ -161,7 +177,7 @@ class OciRuntime:
         if user.uid and self._root_is is not None:
             what = f"the image runs as user {user.uid}, and an agent that isn't root has no user but its own to give"
             raise PermissionError(f"{what}: name a user of the machine, or start the agent as root")
-        if user.uid:
+        if user.uid and effect.streams is None:  # a session's is its parent's
             os.chown(effect.directory, user.uid, user.gid)
         mounts = [
             *self._files_of(effect),
@@ -194,7 +210,8 @@ class OciRuntime:
     ) -> None:
         """Write down how the runtime shall run a container."""
         assert effect.root is not None
-        spec = build_spec(effect.root, user, effect.arguments, environment, place)
+        has_terminal = effect.streams is not None and effect.streams.tty is not None
+        spec = build_spec(effect.root, user, effect.arguments, environment, place, has_terminal=has_terminal)
         (bundle / "config.json").write_bytes(msgspec.json.encode(spec))
 
     def _files_of(self, effect: effects.LaunchContainer) -> list[BoundMount]:

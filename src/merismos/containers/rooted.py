@@ -76,6 +76,7 @@ class RootedContainers:
     async def _make(self, effect: effects.LaunchContainer) -> None:
         container_id = effect.container_id
         try:
+            await self._runtime.settle(effect)
             command = await asyncio.to_thread(self._runtime.prepare, effect)
         except Exception as error:  # noqa: BLE001 - whatever an image's words make the system raise fails the task, not the agent
             self._fail(effect, str(error) or type(error).__name__)
@@ -88,4 +89,4 @@ class RootedContainers:
             self._runtime.clean(container_id)
             self._fail(effect, _UNWANTED)
         else:
-            self._spawn(effect, command)
+            self._spawn(effect, [*effect.wrapper, *command])

@@ -44,6 +44,14 @@ class Runtimes:
         if self._lxc is not None:
             self._lxc.keep_logs(())
 
+    async def settle(self, effect: effects.LaunchContainer) -> None:
+        """Wait until nothing is left of an earlier container of this id.
+
+        Errors: ImageError where the layers went with it.
+        """
+        for runtime in self._all:
+            await runtime.settle(effect)
+
     def prepare(self, effect: effects.LaunchContainer) -> list[str]:
         """Make a container; return the command that runs it."""
         assert effect.root is not None

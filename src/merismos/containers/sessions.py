@@ -228,7 +228,7 @@ class Sessions:
         return self._sessions.get(container_id)
 
     def open(self, effect: effects.LaunchContainer, owner: int | None) -> list[str]:
-        """Make the streams of a session; return what is to be run instead of its command.
+        """Make the streams of a session; return the words that are to come before its command.
 
         Errors: OSError.
         """
@@ -236,7 +236,7 @@ class Sessions:
         make = self._open_pipes if effect.streams.tty is None else self._open_terminal
         session, prologue, paths = make(effect, owner)
         self._sessions[effect.container_id] = session
-        return ["/bin/sh", "-c", prologue, "sh", *paths, *effect.arguments]
+        return ["/bin/sh", "-c", prologue, "sh", *paths]
 
     def _open_pipes(self, effect: effects.LaunchContainer, owner: int | None) -> tuple[Session, str, list[str]]:
         del owner  # they are opened before the user is taken on

@@ -279,8 +279,11 @@ class AgentProcess:
     def _open_session(self, effect: effects.LaunchContainer) -> str | None:
         """Let a session's input and output go to who is attached; return why not."""
         try:
+            if effect.root is not None:
+                effect.wrapper = self.sessions.open(effect, None)
+                return None
             owner = None if effect.user is None else find_user(effect.user).pw_uid
-            effect.arguments, effect.argv0 = self.sessions.open(effect, owner), "sh"
+            effect.arguments, effect.argv0 = [*self.sessions.open(effect, owner), *effect.arguments], "sh"
         except (OSError, LookupError) as error:
             return str(error)
         return None

@@ -15,6 +15,8 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from merismos.core.containers.executor_plan import shared_directory_of
+
 if TYPE_CHECKING:
     from aiohttp import web
 
@@ -37,10 +39,20 @@ def listen(path: Path) -> socket.socket:
         listener.bind(str(path))
         path.chmod(_MODE)
         listener.listen(128)
+        _show(path)
     except OSError:
         listener.close()
         raise
     return listener
+
+
+def _show(path: Path) -> None:
+    """Put the socket into a directory of its own, too: who has that one mounted sees each later socket, and nothing else."""
+    folder = Path(shared_directory_of(str(path)))
+    folder.mkdir(mode=0o755, exist_ok=True)
+    shown = folder / path.name
+    shown.unlink(missing_ok=True)
+    shown.hardlink_to(path)
 
 
 def came_over_it(request: web.Request) -> bool:

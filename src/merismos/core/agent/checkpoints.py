@@ -110,11 +110,12 @@ class ExecutorTaskTaken(Record):
 
 
 class NestedTaken(Record):
-    """A container that an operator asked for (JSON of CommandInfo); its id is dotted."""
+    """A container that an operator asked for (JSON of CommandInfo, and of ContainerInfo where it has one); its id is dotted."""
 
     container_id: str
     directory: str
     command: bytes
+    container: bytes = b""
 
 
 class NestedEnded(Record):

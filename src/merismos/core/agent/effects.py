@@ -89,6 +89,9 @@ class LaunchContainer(Effect):
     cgroup: CgroupPlan | None = None  # None: it begins where its parent is
     root: RootPlan | None = None  # None: the machine's own files
     inside: str = ""  # the container with a root of its own that the process is started in
+    wrapper: list[
+        str
+    ] = []  # what runs the runtime of a container with a root of its own, so that its streams are a session's
     docker: DockerCreate | DockerExec | None = None  # None: it is no container of Docker's, and in none
     network: NetworkPlan | None = None  # None: the agent's
 

@@ -21,6 +21,7 @@ from merismos.core.agent.effects import (
     SignalContainer,
 )
 from merismos.core.agent.executors_limits import update_limits
+from merismos.core.agent.nested_state import NestedPhase
 from merismos.core.agent.state import Agent, Framework, Link, Phase, Task
 from merismos.core.agent.statuses import as_told, update_task
 from merismos.core.containers.docker_plan import is_docker
@@ -32,6 +33,7 @@ from merismos.protocol.v1 import agent as operator
 if TYPE_CHECKING:
     from merismos.core.agent import events
     from merismos.core.agent.checks_state import Check
+    from merismos.core.agent.nested_state import Nested
 
 _STOP_WAIT_S = 2.0
 _SIGKILL = 9
@@ -134,10 +136,25 @@ def end_nested_in(agent: Agent, container_id: str) -> None:
         if not one.is_session and not one.is_orphan:
             agent.checkpoints.drop(nested_key(path))
         one.is_orphan = True
-        if one.is_live():
+        if one.phase is NestedPhase.FETCHING:
+            drop_unlaunched(agent, one)
+        elif one.is_live():
             agent.effects.append(SignalContainer(path, _SIGKILL))
         else:
             del agent.nested[path]
+
+
+def drop_unlaunched(agent: Agent, one: Nested) -> None:
+    """Forget a container that waits for its image, and answer who asked for it."""
+    agent.effects.append(AbortFetch(one.container_id))
+    if one.request:
+        agent.effects.append(
+            AnswerContainerCall(one.request, 500, "Failed to launch container: killed before it started")
+        )
+    if not one.is_session:
+        agent.checkpoints.drop(nested_key(one.container_id))
+    del agent.nested[one.container_id]
+    answer_waiters(agent, one.container_id, None)
 
 
 def answer_waiters(agent: Agent, container_id: str, status: int | None) -> None:

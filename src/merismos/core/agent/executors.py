@@ -39,8 +39,11 @@ from merismos.core.agent.grants import grant_executor, grant_task
 from merismos.core.agent.state import NANOS, Agent, Framework, Link, Task
 from merismos.core.agent.statuses import report_unknown, update_task
 from merismos.core.containers.executor_plan import plan_executor, sandbox_of_executor
-from merismos.core.containers.launch_plan import effective_user
+from merismos.core.containers.image_config import command_in_image
+from merismos.core.containers.image_plan import image_of
+from merismos.core.containers.launch_plan import effective_user, plan_pull
 from merismos.core.containers.network_plan import named_networks
+from merismos.model.rejection import Rejection
 from merismos.protocol import link
 from merismos.protocol.v1 import executor as api
 from merismos.protocol.v1 import mesos
@@ -130,8 +133,20 @@ def _prepare(agent: Agent, framework: Framework, executor: Executor, now: float)
     command = executor.info.command
     assert command is not None
     if command.uris:
+        executor.awaited += 1
         agent.effects.append(FetchUris(executor.container_id, executor.directory, command.uris, user))
-    else:
+    pull = plan_pull(executor.container_id, executor.info.container)
+    if pull is not None:
+        executor.awaited += 1
+        agent.effects.append(pull)
+    if not executor.awaited:
+        _launch(agent, executor, now)
+
+
+def _take_prepared(agent: Agent, executor: Executor, now: float) -> None:
+    """Count something that an executor waited for; launch it where that was the last."""
+    executor.awaited -= 1
+    if not executor.awaited:
         _launch(agent, executor, now)
 
 
@@ -151,7 +166,7 @@ def on_uris_fetched(agent: Agent, event: events.UrisFetched, now: float) -> None
     executor = agent.executors[event.container_id]
     if executor.phase is ExecutorPhase.FETCHING:
         agent.counters.fetches_succeeded += 1
-        _launch(agent, executor, now)
+        _take_prepared(agent, executor, now)
 
 
 def on_fetch_failed(agent: Agent, event: events.FetchFailed, now: float) -> None:
@@ -159,6 +174,27 @@ def on_fetch_failed(agent: Agent, event: events.FetchFailed, now: float) -> None
     executor = agent.executors[event.container_id]
     if executor.phase is ExecutorPhase.FETCHING:
         agent.counters.fetches_failed += 1
+        fail_launch(agent, executor, event.message, now)
+
+
+def on_image_pulled(agent: Agent, event: events.ImagePulled, now: float) -> None:
+    """Launch an executor that waited for its image, where the image says what to run if the executor doesn't."""
+    executor = agent.executors[event.container_id]
+    if executor.phase is not ExecutorPhase.FETCHING:
+        return
+    executor.image = event.image
+    assert executor.info.command is not None
+    words = command_in_image(executor.info.command, event.image.config)
+    if isinstance(words, Rejection):
+        fail_launch(agent, executor, words.message, now)
+    else:
+        _take_prepared(agent, executor, now)
+
+
+def on_image_pull_failed(agent: Agent, event: events.ImagePullFailed, now: float) -> None:
+    """End an executor whose image can't be had."""
+    executor = agent.executors[event.container_id]
+    if executor.phase is ExecutorPhase.FETCHING:
         fail_launch(agent, executor, event.message, now)
 
 
@@ -198,7 +234,9 @@ def on_containers_lost(agent: Agent, event: events.ContainersLost, now: float) -
 
 
 def fail_launch(agent: Agent, executor: Executor, message: str, now: float) -> None:
-    """End an executor that never had a process."""
+    """End an executor that never had a process; what is on its way for it, or kept, isn't wanted any more."""
+    if image_of(executor.info.container) is not None:
+        agent.effects.append(AbortFetch(executor.container_id))
     agent.counters.container_launch_errors += 1
     executor.end_reason = "REASON_CONTAINER_LAUNCH_FAILED"
     executor.end_message = f"Failed to launch container: {message}"

@@ -16,6 +16,7 @@ from merismos.protocol.v1 import mesos
 if TYPE_CHECKING:
     from merismos.core.agent.events import Limitation
     from merismos.core.agent.state import Task
+    from merismos.core.containers.image_plan import PulledImage
 
 COMPLETED_TASKS_MAX = 200
 
@@ -34,10 +35,12 @@ class Executor:
     """One executor.
 
     Shapes: `is_builtin`: it is a default one; `recovered` says that an earlier agent started it; `info` has its framework's id and the role of its resources filled in; `stream` is None while it isn't subscribed;
-    `end_reason`, `end_message` and `limitation` are what its tasks hear when it is gone; `gpus` are those of its own, its tasks have theirs.
+    `end_reason`, `end_message` and `limitation` are what its tasks hear when it is gone; `gpus` are those of its own, its tasks have theirs;
+    `awaited` counts what is still being fetched or pulled, `image` is None until it is pulled.
     """
 
     __slots__ = (
+        "awaited",
         "completed",
         "container_id",
         "directory",
@@ -47,6 +50,7 @@ class Executor:
         "executor_id",
         "framework_id",
         "gpus",
+        "image",
         "info",
         "is_builtin",
         "limitation",
@@ -83,6 +87,8 @@ class Executor:
         self.recovered = False
         self.ended_at = 0.0
         self.gpus: tuple[int, ...] = ()
+        self.awaited = 0
+        self.image: PulledImage | None = None
 
     def limit(self, limitation: Limitation | None) -> None:
         """Know what it took too much of, if it did: its tasks fail for that."""

@@ -12,6 +12,7 @@ from merismos.core.agent.checkpoints import KillBegun, stream_key, task_key
 from merismos.core.agent.effects import AbortFetch, Exit, Log, SignalContainer
 from merismos.core.agent.ending import (
     complete_if_over,
+    drop_unlaunched,
     fail_launch,
     forget_framework_if_idle,
     keep_framework,
@@ -19,6 +20,7 @@ from merismos.core.agent.ending import (
     stop_if_over,
 )
 from merismos.core.agent.executors import SIGKILL, SIGTERM, kill_in_executor, shut_down_executor
+from merismos.core.agent.nested_state import NestedPhase
 from merismos.core.agent.state import NANOS, Agent, Phase, Task
 from merismos.core.agent.statuses import report_unknown, update_task
 from merismos.core.containers.docker_plan import is_docker
@@ -199,7 +201,9 @@ def stop(agent: Agent, reason: str, now: float) -> None:
         shut_down(agent, task, now)
     for executor in list(agent.executors.values()):
         shut_down_custom(agent, executor, now)
-    for one in agent.nested.values():
-        if one.is_live():
+    for one in list(agent.nested.values()):
+        if one.phase is NestedPhase.FETCHING:
+            drop_unlaunched(agent, one)
+        elif one.is_live():
             agent.effects.append(SignalContainer(one.container_id, SIGKILL))
     stop_if_over(agent, now)

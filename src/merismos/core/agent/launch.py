@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from merismos.core.agent.checkpoints import ContainerRuns, LaunchBegun, TaskRefused, TaskTaken, stream_key, task_key
 from merismos.core.agent.checks import prepare_checks, start_checks
-from merismos.core.agent.effects import CreateSandbox, FetchUris, Log, PullImage, SendMessage
+from merismos.core.agent.effects import CreateSandbox, FetchUris, Log, SendMessage
 from merismos.core.agent.ending import end, fail_launch, forget_framework_if_idle, keep_framework
 from merismos.core.agent.executors import allocate, run_in_executor
 from merismos.core.agent.grants import grant_task, shortage
@@ -20,7 +20,7 @@ from merismos.core.containers.executor_plan import validate_executor
 from merismos.core.containers.exit_status import describe_exit
 from merismos.core.containers.image_config import command_in_image
 from merismos.core.containers.image_plan import image_of
-from merismos.core.containers.launch_plan import effective_user, plan_launch, sandbox_of, validate_task
+from merismos.core.containers.launch_plan import effective_user, plan_launch, plan_pull, sandbox_of, validate_task
 from merismos.model.ids import validate_id
 from merismos.model.rejection import Rejection
 from merismos.protocol import json, link
@@ -246,16 +246,14 @@ def prepare(agent: Agent, framework: Framework, task: Task) -> None:
     user = effective_user(agent.settings, framework, task.info.command)
     agent.effects.append(CreateSandbox(task.container_id, task.directory, user, is_inner=task.executor is not None))
     command = task.info.command
-    image = image_of(task.info.container)
+    pull = plan_pull(task.container_id, task.info.container)
     task.awaited = 0
     if command is not None and command.uris:
         task.awaited += 1
         agent.effects.append(FetchUris(task.container_id, task.directory, command.uris, user))
-    if image is not None and image.docker is not None:
+    if pull is not None:
         task.awaited += 1
-        secret = image.docker.config
-        config = secret.value.data if secret is not None and secret.value is not None else b""
-        agent.effects.append(PullImage(task.container_id, image.docker.name, image.cached, config))
+        agent.effects.append(pull)
     if not task.awaited:
         launch_when_ready(agent, task)
 

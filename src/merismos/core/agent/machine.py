@@ -130,8 +130,12 @@ HANDLERS: dict[type[Event], Handler] = {
     events.LinkReceived: on_link_received,
     events.LinkClosed: registration.on_link_closed,
     events.UrisFetched: of_container(launch.on_uris_fetched, executors.on_uris_fetched),
-    events.ImagePulled: launch.on_image_pulled,
-    events.ImagePullFailed: launch.on_image_pull_failed,
+    events.ImagePulled: of_container(
+        launch.on_image_pulled, executors.on_image_pulled, by_operator=nested.on_image_pulled
+    ),
+    events.ImagePullFailed: of_container(
+        launch.on_image_pull_failed, executors.on_image_pull_failed, by_operator=nested.on_image_pull_failed
+    ),
     events.FetchFailed: of_container(launch.on_fetch_failed, executors.on_fetch_failed),
     events.ContainerLaunched: of_container(
         launch.on_container_launched,

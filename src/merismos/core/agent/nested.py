@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from merismos.core.agent.checkpoints import AnyRecord, NestedEnded, NestedTaken, nested_key
 from merismos.core.agent.effects import (
+    AbortFetch,
     AnswerContainerCall,
     CollectContainer,
     CreateSandbox,
@@ -20,13 +21,16 @@ from merismos.core.agent.effects import (
     RemoveSandbox,
     SignalContainer,
 )
-from merismos.core.agent.ending import answer_wait, answer_waiters, end_nested_in, stop_if_over
+from merismos.core.agent.ending import answer_wait, answer_waiters, drop_unlaunched, end_nested_in, stop_if_over
 from merismos.core.agent.nested_state import Nested, NestedPhase, path_of
 from merismos.core.agent.nested_validation import Launch, launch_of, validate_call
 from merismos.core.agent.state import Agent
 from merismos.core.containers.docker_plan import is_docker
-from merismos.core.containers.launch_plan import sandbox_of_nested
+from merismos.core.containers.image_config import command_in_image
+from merismos.core.containers.image_plan import image_of
+from merismos.core.containers.launch_plan import plan_pull, sandbox_of_nested
 from merismos.core.containers.nested_plan import plan_nested, sandbox_of_standalone, surroundings_of
+from merismos.model.rejection import Rejection
 from merismos.protocol import json
 from merismos.protocol.v1 import mesos
 
@@ -39,7 +43,7 @@ SIGKILL = 9
 def on_container_called(agent: Agent, event: events.ContainerCalled, now: float) -> None:  # noqa: ARG001 - a handler's shape
     """Take a call that launches, waits for, kills or removes a container."""
     call, request = event.call, event.request
-    fault = validate_call(call)
+    fault = validate_call(agent.settings, call)
     if fault is not None:
         _answer(agent, request, 400, fault)
         return
@@ -65,10 +69,12 @@ def on_container_caller_gone(agent: Agent, event: events.ContainerCallerGone, no
     for waiting in agent.waiters.values():
         if event.request in waiting:
             waiting.remove(event.request)
-    for one in agent.nested.values():
+    for one in list(agent.nested.values()):
         if one.request == event.request:
             one.request = 0
-            if one.is_session and one.is_live():
+            if one.is_session and one.phase is NestedPhase.FETCHING:
+                drop_unlaunched(agent, one)
+            elif one.is_session and one.is_live():
                 agent.effects.append(SignalContainer(one.container_id, SIGKILL))
 
 
@@ -100,13 +106,19 @@ def _launch(agent: Agent, request: int, launch: Launch) -> None:
         home = sandbox_of_standalone(agent.settings.work_dir, path)
         directory = sandbox_of_nested(around.directory, path) if parent else home
         agent.effects.append(CreateSandbox(path, directory, launch.command.user or around.user, is_inner=True))
-        taken = NestedTaken(path, directory, json.encode(launch.command))
+        container = b"" if launch.container is None else json.encode(launch.container)
+        taken = NestedTaken(path, directory, json.encode(launch.command), container)
         agent.checkpoints.drop(nested_key(path))
         agent.checkpoints.keep(nested_key(path), taken)
-    one = Nested(path, directory, launch.command, is_session=launch.is_session)
-    one.request = request
+    one = Nested(path, directory, launch.command, launch.container, is_session=launch.is_session)
+    one.request, one.tty = request, launch.tty
     agent.nested[path] = one
-    agent.effects.append(plan_nested(around, one, launch.tty))
+    pull = plan_pull(path, launch.container)
+    if pull is None:
+        agent.effects.append(plan_nested(agent.settings, around, one))
+    else:
+        one.phase = NestedPhase.FETCHING
+        agent.effects.append(pull)
 
 
 def _wait(agent: Agent, request: int, path: str) -> None:
@@ -124,7 +136,9 @@ def _kill(agent: Agent, request: int, path: str, signal: int | None) -> None:
     if one is None and path not in agent.containers and path not in agent.executors:
         _not_found(agent, request, path)
         return
-    if one is None or one.is_live():
+    if one is not None and one.phase is NestedPhase.FETCHING:
+        drop_unlaunched(agent, one)
+    elif one is None or one.is_live():
         agent.effects.append(SignalContainer(path, SIGKILL if signal is None else signal))
     _answer(agent, request, 200)
 
@@ -157,7 +171,9 @@ def restore(agent: Agent, taken: NestedTaken, story: list[AnyRecord]) -> None:
     Errors: DecodeError.
     """
     command = json.decode(mesos.CommandInfo, taken.command)
-    one = Nested(taken.container_id, taken.directory, command, is_session=False)
+    container = json.decode(mesos.ContainerInfo, taken.container) if taken.container else None
+    one = Nested(taken.container_id, taken.directory, command, container, is_session=False)
+    one.phase = NestedPhase.LAUNCHING
     for record in story:
         if isinstance(record, NestedEnded):
             one.phase, one.status = NestedPhase.ENDED, record.status
@@ -188,6 +204,30 @@ def resume_all(agent: Agent, held: dict[str, events.HeldContainer], now: float) 
 # ------------------------------------------------------------------ what became of them
 
 
+def on_image_pulled(agent: Agent, event: events.ImagePulled, now: float) -> None:
+    """Launch what waited for its image, where the image says what to run if the call doesn't."""
+    one = agent.nested[event.container_id]
+    if one.phase is not NestedPhase.FETCHING:
+        return
+    words = command_in_image(one.command, event.image.config)
+    around = surroundings_of(agent, one.parent())
+    if isinstance(words, Rejection):
+        _fail(agent, one, words.message, now)
+    elif around is None:
+        _fail(agent, one, f"Parent container {one.parent()} does not exist", now)
+    else:
+        one.image = event.image
+        one.phase = NestedPhase.LAUNCHING
+        agent.effects.append(plan_nested(agent.settings, around, one))
+
+
+def on_image_pull_failed(agent: Agent, event: events.ImagePullFailed, now: float) -> None:
+    """Its image can't be had."""
+    one = agent.nested[event.container_id]
+    if one.phase is NestedPhase.FETCHING:
+        _fail(agent, one, event.message, now)
+
+
 def on_nested_launched(agent: Agent, event: events.ContainerLaunched, now: float) -> None:  # noqa: ARG001 - a handler's shape
     """Its process is there."""
     one = agent.nested[event.container_id]
@@ -200,8 +240,13 @@ def on_nested_launched(agent: Agent, event: events.ContainerLaunched, now: float
 
 def on_nested_launch_failed(agent: Agent, event: events.ContainerLaunchFailed, now: float) -> None:
     """It could not be started."""
-    one = agent.nested[event.container_id]
-    _answer(agent, one.request, 500, f"Failed to launch container: {event.message}")
+    _fail(agent, agent.nested[event.container_id], event.message, now)
+
+
+def _fail(agent: Agent, one: Nested, message: str, now: float) -> None:
+    if image_of(one.container) is not None:
+        agent.effects.append(AbortFetch(one.container_id))
+    _answer(agent, one.request, 500, f"Failed to launch container: {message}")
     one.request = 0
     _end(agent, one, 1 << 8, now)
 
@@ -214,7 +259,7 @@ def on_nested_exited(agent: Agent, event: events.ContainerExited, now: float) ->
 def on_containers_lost(agent: Agent, now: float) -> None:
     """All that had a process is gone."""
     for one in list(agent.nested.values()):
-        if one.is_live():
+        if one.is_live() and one.phase is not NestedPhase.FETCHING:
             _end(agent, one, SIGKILL, now)
 
 

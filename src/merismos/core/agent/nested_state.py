@@ -10,6 +10,7 @@ import enum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from merismos.core.containers.image_plan import PulledImage
     from merismos.protocol.v1 import mesos
 
 DEPTH_MAX = 32
@@ -18,6 +19,7 @@ DEPTH_MAX = 32
 class NestedPhase(enum.Enum):
     """How far it is."""
 
+    FETCHING = enum.auto()
     LAUNCHING = enum.auto()
     RUNNING = enum.auto()
     ENDED = enum.auto()
@@ -27,25 +29,40 @@ class Nested:
     """One container that an operator asked for.
 
     Shapes: `request` is the call that launches it and isn't answered, or the one whose session it is; 0 for none. `status` is in
-    wait(2) form, None while nobody knows it. `is_orphan` says that it is to be forgotten when it ends.
+    wait(2) form, None while nobody knows it. `is_orphan` says that it is to be forgotten when it ends. `tty` is rows and columns of the terminal that a session
+    gets, None without. `image` is None until it is pulled.
     """
 
     __slots__ = (
         "command",
+        "container",
         "container_id",
         "directory",
+        "image",
         "is_orphan",
         "is_session",
         "phase",
         "pid",
         "request",
         "status",
+        "tty",
     )
 
-    def __init__(self, container_id: str, directory: str, command: mesos.CommandInfo, *, is_session: bool) -> None:
+    def __init__(
+        self,
+        container_id: str,
+        directory: str,
+        command: mesos.CommandInfo,
+        container: mesos.ContainerInfo | None,
+        *,
+        is_session: bool,
+    ) -> None:
         self.container_id = container_id
         self.directory = directory
         self.command = command
+        self.container = container
+        self.image: PulledImage | None = None
+        self.tty: tuple[int, int] | None = None
         self.is_session = is_session
         self.phase = NestedPhase.LAUNCHING
         self.pid = 0

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from merismos.core.agent.nested_state import DEPTH_MAX, path_of
+from merismos.core.containers.image_plan import image_of
 from merismos.core.containers.launch_plan import validate_command, validate_container
+from merismos.core.containers.lxc_plan import is_rootfs
+from merismos.core.containers.network_plan import named_networks
 from merismos.model.ids import validate_id
 from merismos.protocol.v1 import agent as api
 from merismos.protocol.v1 import mesos
+
+if TYPE_CHECKING:
+    from merismos.core.agent.state import AgentSettings
 
 _FAILED = "Failed to validate agent::Call: "
 _NESTED = frozenset(
@@ -27,11 +33,12 @@ class Launch(NamedTuple):
 
     container_id: mesos.ContainerID
     command: mesos.CommandInfo
+    container: mesos.ContainerInfo | None
     is_session: bool
     tty: tuple[int, int] | None
 
 
-def validate_call(call: api.Call) -> str | None:
+def validate_call(settings: AgentSettings, call: api.Call) -> str | None:
     """Return why a call can't be taken, None where it can."""
     name = str(call.type).lower()
     body = getattr(call, name)
@@ -45,9 +52,13 @@ def validate_call(call: api.Call) -> str | None:
         return None
     if body.command is None:
         return f"{_FAILED}Expecting '{name}.command' to be present"
-    rejection = validate_command(body.command)
+    in_image = image_of(body.container) is not None and not is_rootfs(body.container)
+    rejection = validate_command(body.command, may_be_of_image=in_image and not body.command.shell)
     if rejection is None and body.container is not None:
-        rejection = validate_container(body.container)
+        has_terminal = call.launch_nested_container_session is not None
+        rejection = validate_container(settings, body.container, has_terminal=has_terminal)
+    if rejection is None and container_id.parent is not None and named_networks(body.container):
+        return f"{_FAILED}what is nested is in its parent's network; leave '{name}.container.network_infos' out"
     if rejection is None and body.command.uris:
         return f"{_FAILED}'{name}.command' has URIs, which are fetched for tasks and executors only"
     return None if rejection is None else _FAILED + rejection.message
@@ -64,7 +75,7 @@ def launch_of(call: api.Call) -> Launch | None:
     if is_session and body.container is not None and body.container.tty_info is not None:
         window = body.container.tty_info.window_size
         size = (window.rows, window.columns) if window is not None else (24, 80)
-    return Launch(body.container_id, body.command, is_session, size)
+    return Launch(body.container_id, body.command, body.container, is_session, size)
 
 
 def _fault_of_id(container_id: mesos.ContainerID, name: str) -> str | None:

@@ -95,7 +95,9 @@ def image_of(container: mesos.ContainerInfo | None) -> mesos.Image | None:
     return None if container is None or container.mesos is None else container.mesos.image
 
 
-def validate_image(settings: AgentSettings, container: mesos.ContainerInfo, image: mesos.Image) -> Rejection | None:
+def validate_image(
+    settings: AgentSettings, container: mesos.ContainerInfo, image: mesos.Image, *, has_terminal: bool = False
+) -> Rejection | None:
     """Say why this agent can't run a container of an image as asked, None where it can."""
     if not settings.images:
         return _refused("container images are off on this agent: start it with --image_providers=docker")
@@ -107,12 +109,14 @@ def validate_image(settings: AgentSettings, container: mesos.ContainerInfo, imag
     secret = image.docker.config
     if secret is not None and (secret.type != mesos.Secret_Type.VALUE or secret.value is None):
         return _refused("the image's config must be a secret of type VALUE; references are not supported yet")
-    return validate_rooted(settings, container)
+    return validate_rooted(settings, container, has_terminal=has_terminal)
 
 
-def validate_rooted(settings: AgentSettings, container: mesos.ContainerInfo) -> Rejection | None:
+def validate_rooted(
+    settings: AgentSettings, container: mesos.ContainerInfo, *, has_terminal: bool = False
+) -> Rejection | None:
     """Say why a container with a root of its own can't be had as asked, whatever its root is made of."""
-    if container.tty_info is not None:
+    if container.tty_info is not None and not has_terminal:
         return _refused("terminals of containers are not supported yet; leave tty_info out")
     return (
         _first(_fault_of_volume(volume) for volume in container.volumes)

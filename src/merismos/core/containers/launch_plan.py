@@ -7,7 +7,7 @@ Source: the recorded environment of a command task; COMPATIBILITY, "Executor API
 
 from __future__ import annotations
 
-from merismos.core.agent.effects import LaunchContainer
+from merismos.core.agent.effects import LaunchContainer, PullImage
 from merismos.core.agent.state import AgentSettings, Framework, Task
 from merismos.core.containers.cgroup_plan import CgroupPlan, demand_of, plan_cgroup
 from merismos.core.containers.device_plan import entries_of
@@ -64,7 +64,7 @@ def validate_task(settings: AgentSettings, info: mesos.TaskInfo) -> Rejection | 
         )
     rejection = validate_gpus(info.resources) or _fault_of_containerizer(settings, info)
     if rejection is None and info.container is not None and not is_docker(info.container):
-        rejection = _fault_of_container(settings, info.container)
+        rejection = validate_container(settings, info.container)
     if rejection is not None:
         return rejection
     in_image = is_docker(info.container) or (image_of(info.container) is not None and not is_rootfs(info.container))
@@ -75,16 +75,6 @@ def validate_task(settings: AgentSettings, info: mesos.TaskInfo) -> Rejection | 
         if rejection is not None:
             return rejection
     return None
-
-
-def _fault_of_container(settings: AgentSettings, container: mesos.ContainerInfo) -> Rejection | None:
-    image = image_of(container)
-    if image is not None and container.type == mesos.ContainerInfo_Type.MESOS:
-        own = (
-            validate_rootfs(settings, container) if is_rootfs(container) else validate_image(settings, container, image)
-        )
-        return own or validate_lxc(settings, container)
-    return validate_container(container) or validate_networks(settings, container)
 
 
 def _fault_of_containerizer(settings: AgentSettings, info: mesos.TaskInfo) -> Rejection | None:
@@ -143,22 +133,37 @@ def validate_command(command: mesos.CommandInfo, *, may_be_of_image: bool = Fals
     return None
 
 
-def validate_container(container: mesos.ContainerInfo) -> Rejection | None:
-    """Say why this agent can't isolate a task as asked."""
+def validate_container(
+    settings: AgentSettings, container: mesos.ContainerInfo, *, has_terminal: bool = False
+) -> Rejection | None:
+    """Say why this agent can't isolate a task, an executor or a nested container as asked; a session may have a terminal."""
     if container.type == mesos.ContainerInfo_Type.DOCKER:
         return Rejection(
             "container_unsupported",
             "containers of type DOCKER are for tasks with a command; executors and nested containers are of type MESOS",
         )
-    if image_of(container) is not None:
-        return Rejection(
-            "container_unsupported", "images are for tasks, not for custom executors or nested containers yet"
-        )
+    image = image_of(container)
+    if image is not None:
+        if is_rootfs(container):
+            return validate_rootfs(settings, container) or validate_lxc(settings, container)
+        has_terminal = has_terminal and not is_lxc(settings.lxc, container)
+        own = validate_image(settings, container, image, has_terminal=has_terminal)
+        return own or validate_lxc(settings, container)
     if container.volumes:
         return Rejection(
             "container_unsupported", "volumes need an image: give container.mesos.image, or leave the volumes out"
         )
-    return None
+    return validate_networks(settings, container)
+
+
+def plan_pull(container_id: str, container: mesos.ContainerInfo | None) -> PullImage | None:
+    """Return how the image of a container that `validate_container` has passed is brought here, None where it has none."""
+    image = image_of(container)
+    if image is None or image.docker is None:
+        return None
+    secret = image.docker.config
+    config = secret.value.data if secret is not None and secret.value is not None else b""
+    return PullImage(container_id, image.docker.name, image.cached, config)
 
 
 def effective_user(settings: AgentSettings, framework: Framework, command: mesos.CommandInfo | None) -> str | None:

@@ -83,13 +83,19 @@ class Surroundings(msgspec.Struct, frozen=True):
 
 
 def build_spec(
-    plan: RootPlan, user: ContainerUser, arguments: Sequence[str], environment: Sequence[str], place: Surroundings
+    plan: RootPlan,
+    user: ContainerUser,
+    arguments: Sequence[str],
+    environment: Sequence[str],
+    place: Surroundings,
+    *,
+    has_terminal: bool = False,
 ) -> dict[str, Any]:
     """Return the content of `config.json`."""
     return {
         "ociVersion": VERSION,
         "process": {
-            "terminal": False,
+            "terminal": has_terminal,
             "user": {"uid": user.uid, "gid": user.gid, "additionalGids": list(user.groups)},
             "args": list(arguments),
             "env": list(environment),
