@@ -175,6 +175,6 @@ async def test_a_nested_container_of_an_image_counts_for_its_parent_s_cgroup(tmp
         ] == 200
         ended = await agent.end_of("t")
         assert ended["reason"] == "REASON_CONTAINER_LIMITATION_MEMORY", ended
-        assert f"/{root}/{operator.parent}/" in (agent.sandbox("t") / "containers/n/stdout").read_text()
+        assert f"/{root}/{operator.parent}" in (agent.sandbox("t") / "containers/n/stdout").read_text()
         await eventually(lambda: agent.remains() == [], agent.remains)
     assert left_of(root) == []

@@ -30,6 +30,8 @@ RUNTIMES = (CRUN, RUNC)
 _HIERARCHY = Path("/sys/fs/cgroup")
 _UNIFIED = _HIERARCHY / "unified"
 _TRIAL_S_MAX = 10.0
+# a container whose runtime was just started can be entered a little later
+_WHEN_MADE = 'n=0; while [ ! -e "$0" ] && [ $n -lt 200 ]; do n=$((n+1)); sleep 0.05; done; exec "$@"'
 _TRIAL_MOUNTS = ("/bin", "/lib", "/lib64", "/usr")
 
 
@@ -77,6 +79,9 @@ class Runtime:
     def execute(self, container_id: str, *words: str) -> list[str]:
         """Return the command that starts a process in a container that runs."""
         command = self.call("exec", *words)
+        made = self.state / container_id / ("status" if self._is_crun else "state.json")
+        if not made.exists():
+            command = ["/bin/sh", "-c", _WHEN_MADE, str(made), *command]
         if not self._keeps_devices:
             return command
         return _enter(device_cgroups.entrance(container_id), command)
