@@ -15,7 +15,7 @@ from house.repository import ROOT
 pytestmark = [pytest.mark.process, pytest.mark.slow, pytest.mark.timeout(300)]
 KERNEL = "linux.uml"
 INIT = Path(__file__).with_name("uml_init.sh")
-PASSED_MIN = 10
+PASSED_MIN = 15
 
 
 def test_every_isolator_of_version_2_stops_what_goes_too_far(tmp_path: Path) -> None:

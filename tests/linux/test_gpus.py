@@ -27,7 +27,7 @@ def hierarchies() -> list[Path]:
     return [HIERARCHY] if VERSION != 1 else [HIERARCHY, UNIFIED]
 
 
-@pytest.fixture(params=["v1"])
+@pytest.fixture(params=["v1", "v2"])
 def hierarchy(request: pytest.FixtureRequest) -> Path:
     for path in hierarchies():
         version = cgroup_detection.version_of(path)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from merismos.adapters.linux import bpf_devices
+
 V1_NAMES = {
     "blkio": ("blkio",),
     "cpu": ("cpu", "cpuacct"),
@@ -66,6 +68,8 @@ def _is_writable(folder: Path, root: str) -> bool:
 
 
 def _obstacle_v2(hierarchy: Path, isolator: str, root: str) -> str | None:
+    if isolator == "devices":
+        return bpf_devices.obstacle() or obstacle_of_launcher(hierarchy, UNIFIED, root)
     name = V2_NAMES.get(isolator)
     if name is None:
         return f"{isolator} is not supported with cgroups of version 2 yet; leave it out"

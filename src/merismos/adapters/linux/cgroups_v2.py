@@ -1,7 +1,7 @@
 """cgroups of version 2: one hierarchy, in which controllers are switched on on the way down.
 
 Rules: a container is one cgroup. What the root and its parents lack of controllers is switched on at the start; where that isn't
-allowed the error says for which cgroup. All processes are killed at once by `cgroup.kill`, one by one where the kernel has none.
+allowed the error says for which cgroup. Devices have no controller, but programs. All processes are killed at once by `cgroup.kill`, one by one where the kernel has none.
 Source: the kernel's admin-guide/cgroup-v2.
 """
 
@@ -16,6 +16,7 @@ import struct
 from collections.abc import Sequence
 from pathlib import Path
 
+from merismos.adapters.linux import bpf_devices
 from merismos.adapters.linux.cgroup_detection import V2_NAMES
 from merismos.adapters.linux.cgroups import (
     Cgroups,
@@ -27,6 +28,8 @@ from merismos.adapters.linux.cgroups import (
     read_text,
     write_file,
 )
+from merismos.core.containers.cgroup_plan import CgroupWrite
+from merismos.core.containers.device_plan import CONTROLLER
 
 _MICROS = 1e6
 _IN_MODIFY = 0x2
@@ -65,6 +68,13 @@ class CgroupsV2(Cgroups):
     def folder_of(self, container_id: str, controller: str) -> str:  # noqa: ARG002 - version 1 has one for each
         """Return the one directory."""
         return f"{self._home}/{container_id}"
+
+    def write(self, container_id: str, writes: Sequence[CgroupWrite]) -> None:
+        """Limit a container; what it may do with devices no file says, a program does."""
+        super().write(container_id, [one for one in writes if one.controller != CONTROLLER])
+        for one in writes:
+            if one.controller == CONTROLLER:
+                bpf_devices.allow(self.folder_of(container_id, CONTROLLER), one.value.split("\n"))
 
     def entrances(self, container_id: str) -> list[str]:
         """Return the one file."""
