@@ -11,6 +11,7 @@ import itertools
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator
@@ -18,9 +19,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from linux.cgroup_agent import eventually
+import aiohttp
+from aiohttp.connector import AddrInfoType
+
+from linux.cgroup_agent import LIMIT_S, eventually
 from merismos.adapters.linux import netns
 from merismos.adapters.linux.mounts import mounts_below
+from merismos.protocol import link
 from process.agent_process import AgentUnderTest
 from process.link_master import link_master, task
 
@@ -99,6 +104,11 @@ class Machine:
             except (OSError, TimeoutError):
                 return b""
 
+    @staticmethod
+    def signal(pid: int) -> None:
+        """End a process."""
+        os.kill(pid, signal.SIGKILL)
+
     def leases(self) -> list[str]:
         """Return the addresses that are taken."""
         return sorted(path.name for path in (self.folder / "leases").glob("*/*") if path.name[0].isdigit())
@@ -151,6 +161,34 @@ class CniAgent:
         files = (home / "stdout", home / "stderr")
         return "".join(file.read_text() for file in files if file.exists())
 
+    def kill(self, task_id: str) -> None:
+        self.master.send(link.KillTask("F", task_id, 0.0))
+
+    def container(self, task_id: str) -> str:
+        name: str = self.master.statuses(task_id)[-1]["container_status"]["container_id"]["value"]
+        return name
+
+    async def until_served(self, ip: str, port: int) -> None:
+        """Wait until somebody serves there."""
+        async with asyncio.timeout(LIMIT_S):
+            while await self.machine.ask(ip, port) != b"served":
+                await asyncio.sleep(0)
+
+    async def containers(self) -> list[dict[str, Any]]:
+        """Return what the agent says of its containers."""
+        pid = (*self.master.of(link.RegisterAgent), *self.master.of(link.ReregisterAgent))[-1].pid
+
+        def make(address: AddrInfoType) -> socket.socket:
+            return netns.socket_in(self.machine.namespace, *address[:3])
+
+        connector = aiohttp.TCPConnector(socket_factory=make)
+        async with (
+            aiohttp.ClientSession(connector=connector) as session,
+            session.post(f"http://{pid.partition('@')[2]}/api/v1", json={"type": "GET_CONTAINERS"}) as answer,
+        ):
+            rows: list[dict[str, Any]] = (await answer.json())["get_containers"]["containers"]
+            return rows
+
     def records(self) -> list[Path]:
         return [path for path in self.directory.glob("*") if path.is_dir()]
 
@@ -164,13 +202,39 @@ class CniAgent:
         assert self.machine.rules() == []
 
 
+class Watched:
+    """Plugins that note each call before it is made: `ADD bridge CONTAINER`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.directory = folder / "watched"
+        self.log = folder / "calls"
+        self.directory.mkdir()
+        for name in ("bridge", "portmap", "host-local"):
+            self.put(name, f"exec {PLUGINS}/{name}")
+
+    def put(self, name: str, script: str) -> None:
+        """Have a plugin do this instead."""
+        plugin = self.directory / f".{name}"
+        note = f'[ "$CNI_COMMAND" = VERSION ] || echo "$CNI_COMMAND {name} $CNI_CONTAINERID" >>{self.log}'
+        plugin.write_text(f"#!/bin/sh\n{note}\n{script}\n")
+        plugin.chmod(0o755)
+        plugin.rename(self.directory / name)
+
+    def calls(self, kind: str) -> list[list[str]]:
+        """Return the calls of a plugin, each as command and container."""
+        rows = [line.split() for line in self.log.read_text().splitlines()] if self.log.exists() else []
+        return [[command, container] for command, name, container in rows if name == kind]
+
+
 @asynccontextmanager
 async def cni_agent(folder: Path, *flags: str, configs: list[dict[str, Any]]) -> AsyncIterator[CniAgent]:
     machine = Machine(folder)
     try:
         for config in configs:
             machine.add(config)
-        given = (f"--network_cni_config_dir={machine.configs}", f"--network_cni_plugins_dir={PLUGINS}")
+        given = [f"--network_cni_config_dir={machine.configs}"]
+        if not any(flag.startswith("--network_cni_plugins_dir=") for flag in flags):
+            given.append(f"--network_cni_plugins_dir={PLUGINS}")
         async with link_master(machine.listen()) as master:
             agent = AgentUnderTest(master, folder / "w", (*given, *flags))
             agent.launcher = machine.command()

@@ -19,7 +19,8 @@ from linux.image_builder import BuiltImage, busybox_layer
 from linux.loops import in_a_loop
 from merismos.adapters.linux.mounts import mount_memory
 from merismos.containers.supervisor import read_procs
-from process.link_master import task
+from merismos.protocol import link
+from process.link_master import FRAMEWORK, LinkMaster, task
 from process.test_container_calls import Operator, sized, typed
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
@@ -133,21 +134,20 @@ async def test_tasks_of_a_group_share_their_executor_s_sandbox_by_a_volume(tmp_p
             "writer": "echo hello > /shared/it.new; mv /shared/it.new /shared/it",
             "reader": "while ! cat /shared/it; do sleep 0.1; done 2>/dev/null",
         }
-        run_group(agent, [task(name, line, container=container) for name, line in lines.items()])
+        run_group(agent.master, [task(name, line, container=container) for name, line in lines.items()])
         for name in lines:
             assert (await agent.end_of(name))["state"] == "TASK_FINISHED"
         (written,) = agent.work_dir.glob("slaves/S0/frameworks/F/executors/E/runs/latest/pipe/it")
         assert written.read_text() == "hello\n"
 
 
-def run_group(agent: ImageAgent, tasks: list[dict[str, Any]]) -> None:
-    from merismos.protocol import link
-    from process.link_master import FRAMEWORK
-
-    executor = {"executor_id": {"value": "E"}, "type": "DEFAULT", "framework_id": {"value": "F"}}
+def run_group(master: LinkMaster, tasks: list[dict[str, Any]], container: dict[str, Any] | None = None) -> None:
+    executor: dict[str, Any] = {"executor_id": {"value": "E"}, "type": "DEFAULT", "framework_id": {"value": "F"}}
+    if container is not None:
+        executor["container"] = container
     raw = [json.dumps({**one, "executor": executor}).encode() for one in tasks]
     framework, about = json.dumps(FRAMEWORK).encode(), json.dumps(executor).encode()
-    agent.master.send(link.RunTaskGroup("F", framework, "eng", about, raw, starts=True))
+    master.send(link.RunTaskGroup("F", framework, "eng", about, raw, starts=True))
 
 
 @in_a_loop
@@ -160,13 +160,13 @@ async def test_a_sandbox_path_that_is_a_link_is_not_followed(tmp_path: Path) -> 
             "volumes": [volume("/up", "sandbox_path", {"type": "PARENT", "path": "."})],
         }
         second = {"type": "MESOS", "mesos": {"image": of_docker("shell")}, "volumes": [trap]}
-        run_group(agent, [task("first", "ln -s /etc /up/trap; sleep 600", container=first)])
+        run_group(agent.master, [task("first", "ln -s /etc /up/trap; sleep 600", container=first)])
         await agent.agent.pid_of("first")
         (sandbox,) = [
             path for path in agent.work_dir.glob("slaves/S0/frameworks/F/executors/E/runs/*") if not path.is_symlink()
         ]
         await eventually((sandbox / "trap").is_symlink)
-        run_group(agent, [task("second", "cat /x/passwd", container=second)])
+        run_group(agent.master, [task("second", "cat /x/passwd", container=second)])
         assert "leads out of the sandbox" in (await agent.end_of("second"))["message"]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from merismos.adapters.linux.cgroups import CgroupUsage
@@ -55,6 +55,7 @@ def container_rows(
         parent, _, own = one.container_id.rpartition(".")
         status = mesos.ContainerStatus(
             container_id=mesos.ContainerID(value=own, parent=mesos.ContainerID(value=parent) if parent else None),
+            network_infos=list(_networks_of(one)),
             executor_pid=one.pid or None,
         )
         statistics = _statistics([usage[pid] for pid in pids if pid in usage], resources, now)
@@ -62,6 +63,13 @@ def container_rows(
             complete(statistics, one, measure(one.container_id))
         rows.append(ContainerRow(one.framework_id, one.executor_id, name, source, own, parent, status, statistics))
     return rows
+
+
+def _networks_of(one: Task | Executor) -> Sequence[mesos.NetworkInfo]:
+    """Return the networks that a container joined; those of a default executor are those of its tasks."""
+    if isinstance(one, Executor) and one.is_builtin:
+        return next((task.networks for task in one.live_tasks()), ())
+    return one.networks
 
 
 def _statistics(used: list[Usage], resources: Resources, now: float) -> mesos.ResourceStatistics:
