@@ -244,6 +244,8 @@ async def test_what_was_being_joined_when_an_agent_was_killed_is_left_and_joined
     )
     flag = f"--network_cni_plugins_dir={watched.directory}"
     async with cni_agent(tmp_path, flag, configs=[bridge("net", tmp_path, "10.201.0.0/24")]) as agent:
+        agent.run("other", "exec sleep 600")  # a supervisor with nothing to hold ends soon
+        await agent.agent.pid_of("other")
         agent.run("t", "exec sleep 600", "net")
         await eventually(lambda: bool(agent.machine.leases()))
         await agent.agent.kill()
