@@ -249,6 +249,9 @@ def _run(parser: argparse.ArgumentParser) -> None:
         help="show PATH of the agent's machine, or of the sandbox where it is relative, at TARGET of the image",
     )
     parser.add_argument(
+        "--network", action="append", default=[], metavar="NAME", help="a CNI network to join, instead of the agent's"
+    )
+    parser.add_argument(
         "--uri", action="append", default=[], metavar="URI", help="a file to fetch into the sandbox, unpacked"
     )
     parser.add_argument(

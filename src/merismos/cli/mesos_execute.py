@@ -54,7 +54,7 @@ FLAGS: Final = table_of(
             "mesos_exit_code", Kind.SWITCH, "false", "Exit with 0 whatever becomes of the task, as Mesos does (ours)."
         ),
         Flag("name", Kind.TEXT, None, "The name of the command; it is the task's id too."),
-        Flag("networks", Kind.TEXT, None, "Networks to join; not there yet."),
+        Flag("networks", Kind.TEXT, None, "Names of CNI networks to join, separated by commas."),
         Flag("principal", Kind.TEXT, None, "The principal of the framework."),
         Flag("resources", Kind.TEXT, "cpus:1;mem:128", "The resources of the task."),
         Flag("role", Kind.TEXT, "*", "The role of the framework."),
@@ -84,6 +84,7 @@ EFFECTIVE: Final = frozenset(
         "master",
         "mesos_exit_code",
         "name",
+        "networks",
         "principal",
         "resources",
         "role",
@@ -92,7 +93,7 @@ EFFECTIVE: Final = frozenset(
         "user",
     }
 )
-REFUSED: Final = ("networks", "task", "task_group", "volumes")
+REFUSED: Final = ("task", "task_group", "volumes")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -229,6 +230,7 @@ def task_of(flags: Flags) -> Task:
         id=name,
         command=command if command and flags.on("shell") else (command or "").split(),
         image=image,
+        networks=[one.strip() for one in (flags.text("networks") or "").split(",") if one.strip()],
         cpus=needs.pop("cpus", 0.0),
         mem=needs.pop("mem", 0.0),
         disk=needs.pop("disk", 0.0),

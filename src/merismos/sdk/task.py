@@ -22,6 +22,7 @@ class Task(msgspec.Struct, kw_only=True):
     are taken as they are.
     `image` is the name of a container image; with one, an empty `command` is what the image runs by itself, and `volumes` are PATH:TARGET or
     PATH:TARGET:ro, where PATH is the machine's, or the sandbox's where it is relative.
+    `networks` are names of networks of CNI that the container joins.
     Units: `cpus` and `gpus` in cores and devices, `mem` and `disk` in MB.
     """
 
@@ -38,6 +39,7 @@ class Task(msgspec.Struct, kw_only=True):
     user: str | None = None
     image: str = ""
     volumes: Sequence[str] = ()
+    networks: Sequence[str] = ()
     labels: Mapping[str, str] = {}
     kill_grace_s: float | None = None
     time_limit_s: float | None = None
@@ -62,7 +64,7 @@ class Task(msgspec.Struct, kw_only=True):
             agent_id=mesos.AgentID(value=agent_id),
             resources=resources,
             command=self._command(resources),
-            container=_container(self.image, self.volumes) if self.image or self.volumes else None,
+            container=self._container(),
             labels=_labels(self.labels),
             kill_policy=None
             if self.kill_grace_s is None
@@ -92,6 +94,20 @@ class Task(msgspec.Struct, kw_only=True):
         return command
 
 
+    def _container(self) -> mesos.ContainerInfo | None:
+        if not (self.image or self.volumes or self.networks):
+            return None
+        docker = None
+        if self.image:
+            docker = mesos.Image(type=mesos.Image_Type.DOCKER, docker=mesos.Image_Docker(name=self.image))
+        return mesos.ContainerInfo(
+            type=mesos.ContainerInfo_Type.MESOS,
+            mesos=None if docker is None else mesos.ContainerInfo_MesosInfo(image=docker),
+            volumes=[_volume(one) for one in self.volumes],
+            network_infos=[mesos.NetworkInfo(name=name) for name in self.networks],
+        )
+
+
 def _numbers(resource: mesos.Resource) -> list[int]:
     ranges = resource.ranges.range if resource.ranges is not None else []
     return [number for one in ranges for number in range(one.begin, one.end + 1)]
@@ -101,15 +117,6 @@ def _environment(env: Mapping[str, str]) -> mesos.Environment | None:
     if not env:
         return None
     return mesos.Environment(variables=[mesos.Environment_Variable(name=name, value=env[name]) for name in env])
-
-
-def _container(image: str, volumes: Sequence[str]) -> mesos.ContainerInfo:
-    docker = mesos.Image(type=mesos.Image_Type.DOCKER, docker=mesos.Image_Docker(name=image)) if image else None
-    return mesos.ContainerInfo(
-        type=mesos.ContainerInfo_Type.MESOS,
-        mesos=None if docker is None else mesos.ContainerInfo_MesosInfo(image=docker),
-        volumes=[_volume(one) for one in volumes],
-    )
 
 
 def _volume(text: str) -> mesos.Volume:

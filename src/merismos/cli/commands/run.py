@@ -50,6 +50,7 @@ async def _run(arguments: argparse.Namespace, words: list[str], reporter: Report
         user=arguments.user,
         image=arguments.image or "",
         volumes=arguments.volume,
+        networks=arguments.network,
         time_limit_s=arguments.timeout,
     )
     framework = Framework(
