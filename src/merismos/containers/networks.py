@@ -57,7 +57,7 @@ class ContainerNetworks:
         kept = dict.fromkeys(container_id.partition(".")[0] for container_id in held)
         await asyncio.to_thread(self._records.open)
         for container_id in self._records.containers():
-            if container_id in self._joined or container_id in self._joining:
+            if self.has(container_id) or container_id in self._retrying:
                 continue
             if container_id in kept:
                 self._joined[container_id] = [one.told() for one in self._records.read(container_id)]

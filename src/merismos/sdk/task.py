@@ -93,7 +93,6 @@ class Task(msgspec.Struct, kw_only=True):
             command.value = command.arguments[0] if command.arguments else None
         return command
 
-
     def _container(self) -> mesos.ContainerInfo | None:
         if not (self.image or self.volumes or self.networks):
             return None

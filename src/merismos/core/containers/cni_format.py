@@ -52,11 +52,7 @@ class NetworkConfig(msgspec.Struct, frozen=True):
     def types(self) -> list[str]:
         """Return the programs that it needs, those of address management among them."""
         found = [str(plugin["type"]) for plugin in self.plugins]
-        for plugin in self.plugins:
-            ipam = plugin.get("ipam")
-            if isinstance(ipam, dict) and ipam.get("type"):
-                found.append(str(ipam["type"]))
-        return found
+        return found + [plugin["ipam"]["type"] for plugin in self.plugins if plugin.get("ipam")]
 
 
 class Attachment(msgspec.Struct, frozen=True):
@@ -110,9 +106,12 @@ def _chain_of(plugin: object) -> list[Document] | Rejection:
         if isinstance(inner, Rejection):
             return _invalid(f"what {PORT_MAPPER} delegates to: {inner.message}")
         return [*inner, {"type": _PORTMAP, "capabilities": {_PORTS: True}, "snat": True}]
-    kind = plugin.get("type")
-    if not isinstance(kind, str) or _NAME.fullmatch(kind) is None:
-        return _invalid(f"a plugin's type {kind!r} must be the name of a program in --network_cni_plugins_dir")
+    ipam = plugin.get("ipam") or {}
+    if not isinstance(ipam, dict):
+        return _invalid("the ipam of a plugin must be a JSON object")
+    for kind in (plugin.get("type"), *([ipam.get("type")] if ipam else [])):
+        if not isinstance(kind, str) or _NAME.fullmatch(kind) is None:
+            return _invalid(f"a plugin's type {kind!r} must be the name of a program in --network_cni_plugins_dir")
     return [plugin]
 
 

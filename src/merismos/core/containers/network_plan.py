@@ -8,6 +8,7 @@ Source: Mesos, docs/cni.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - Mesos' word for whoever can't know the address yet
 _PORT_MAX = 65535
+_HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,61}[A-Za-z0-9])?")
 _PROTOCOLS = ("tcp", "udp", "sctp")
 
 
@@ -93,6 +95,9 @@ def validate_networks(settings: AgentSettings, container: mesos.ContainerInfo | 
     twice = [name for name in names if names.count(name) > 1]
     if twice:
         return _refused(f"Attempted to join CNI network '{twice[0]}' multiple times")
+    hostname = None if container is None else container.hostname
+    if hostname and _HOSTNAME.fullmatch(hostname) is None:
+        return _refused(f"the hostname '{hostname}' must be at most 63 letters, digits, '.' and '-'")
     return next((fault for network in networks for fault in map(_fault_of_port, network.port_mappings) if fault), None)
 
 
