@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from linux.cgroup_agent import HUNGRY, CgroupAgent, amounts, cgroup_agent, eventually, why_not
+from linux.cgroup_agent import HUNGRY, VERSION, CgroupAgent, amounts, cgroup_agent, eventually, why_not
 from merismos.containers import supervisor
 from merismos.protocol import link
 from process.link_master import FRAMEWORK, task
@@ -159,6 +159,40 @@ def test_a_double_fork_in_another_session_without_an_environment_ends_with_its_t
         agent.run(t, "(env -i setsid sh -c 'echo $$ > pid; exec sleep 600' &); until [ -s pid ]; do :; done")
         assert (await agent.end_of(t))["state"] == "TASK_FINISHED"
         assert supervisor.read_proc(int((agent.sandbox(t) / "pid").read_text())) is None
+
+    shared.run(scenario)
+
+
+@pytest.mark.parametrize(
+    ("line", "output"),
+    [
+        ('echo "$0 $#"; set -- a b; echo $#', "sh 0\n2\n"),
+        ("# a comment first\ncat <<E\n$#\nE", "0\n"),
+        ("no-such-program", "1: no-such-program:"),
+        ("true\nno-such-program", "2: no-such-program:"),
+        ("for x in 1 2\ndo echo first; done; exit 0; )", "2: "),
+        ("echo first; )", "1: "),
+    ],
+)
+def test_a_line_of_shell_means_the_same_as_without_cgroups(shared: Shared, line: str, output: str) -> None:
+    async def scenario(agent: CgroupAgent, t: str) -> None:
+        agent.run(t, line)
+        await agent.end_of(t)
+        said = agent.output(t)
+        assert output in said, said
+        assert "first\n" not in said, "what is no shell ends before anything ran"
+
+    shared.run(scenario)
+
+
+def test_a_line_of_shell_is_in_its_cgroups_before_its_first_word(shared: Shared) -> None:
+    async def scenario(agent: CgroupAgent, t: str) -> None:
+        agent.run(t, "cat /proc/self/cgroup; exec cat /proc/self/cgroup")
+        assert (await agent.end_of(t))["state"] == "TASK_FINISHED"
+        rows = [row.split(":") for row in agent.output(t).splitlines()]
+        inside = [names for _, names, path in rows if path.endswith(f"/{agent.container(t)}")]
+        wanted = ["cpu", "memory", "pids", "freezer"] if VERSION == 1 else [""]
+        assert [inside.count(name) for name in wanted] == [2] * len(wanted), rows
 
     shared.run(scenario)
 

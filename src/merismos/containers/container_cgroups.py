@@ -11,6 +11,7 @@ Source: Mesos, docs/isolators/cgroups-mem.md, for the message of a limit.
 from __future__ import annotations
 
 import asyncio
+import shlex
 import time
 from collections.abc import Callable, Coroutine
 
@@ -87,7 +88,10 @@ class ContainerCgroups:
             self._watch(container_id)
         score = [str(plan.oom_score)] if plan.oom_score else []
         script = (_SCORE if score else "") + ENTER_CGROUPS
-        return Step(Rank.CGROUP, "cgroups", (*score, *self.cgroups.entrances(container_id), "--"), script)
+        entrances = self.cgroups.entrances(container_id)
+        before = [f"echo {plan.oom_score} >/proc/self/oom_score_adj"] if plan.oom_score else []
+        before += [f"echo 0 >{shlex.quote(entrance)} || exit 125" for entrance in entrances]
+        return Step(Rank.CGROUP, "cgroups", (*score, *entrances, "--"), script, before)
 
     def update(self, container_id: str, writes: list[CgroupWrite]) -> None:
         """Give a container other limits; what can't be had is named, and the old ones stay."""

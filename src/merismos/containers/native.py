@@ -24,7 +24,7 @@ from merismos.containers.networks import ContainerNetworks
 from merismos.containers.prologue import with_steps
 from merismos.containers.rooted import RootedContainers
 from merismos.containers.runtimes import Runtimes
-from merismos.containers.sandbox import Sandboxes, find_user
+from merismos.containers.sandbox import Sandboxes, find_user, is_us
 from merismos.containers.supervisor_link import SupervisorLink, kill_remains
 from merismos.containers.supervisor_socket import NAME, PATH
 from merismos.core.agent import effects, events
@@ -308,7 +308,7 @@ def find_program(program: str, directory: str) -> str | None:
 
 def needs_switch(user: str) -> bool:
     """Say whether `user` is another than the agent's own."""
-    return find_user(user).pw_uid != os.geteuid()
+    return not is_us(user) and find_user(user).pw_uid != os.geteuid()
 
 
 def switch_user(user: str) -> Step:

@@ -46,7 +46,7 @@ class Sandboxes:
         except FileNotFoundError:
             os.makedirs(executor, exist_ok=True)  # noqa: PTH103 - somebody removed the directories above
         _mkdir(runs)
-        owner = None if user is None else find_user(user)
+        owner = None if user is None or is_us(user) else find_user(user)
         _mkdir(directory, SANDBOX_MODE)
         if owner is not None:
             os.chown(directory, owner.pw_uid, owner.pw_gid)
@@ -62,7 +62,7 @@ class Sandboxes:
 
         Errors: OSError; LookupError where there is no such user.
         """
-        owner = None if user is None else find_user(user)
+        owner = None if user is None or is_us(user) else find_user(user)
         os.makedirs(os.path.dirname(directory), exist_ok=True)  # noqa: PTH103, PTH120 - one system call, no Path to build
         _mkdir(directory, SANDBOX_MODE)
         if owner is not None:
@@ -103,6 +103,11 @@ class Sandboxes:
                 with contextlib.suppress(OSError):
                     found.append((str(run), max(now - run.stat().st_mtime, 0.0)))
         return found
+
+
+def is_us(user: str) -> bool:
+    """Say whether a user is the one that we are, without a look into the users of the machine: of root alone that is known."""
+    return user == "root" and os.geteuid() == 0 and os.getegid() == 0
 
 
 def find_user(user: str) -> pwd.struct_passwd:

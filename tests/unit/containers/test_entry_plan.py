@@ -52,3 +52,16 @@ def test_programs_of_one_isolator_follow_each_other_as_they_come() -> None:
     inner = NAMESPACES._replace(words=("env", "SEEN=later"))
     command = command_of(NAMESPACES, inner, arguments=("sh", "-c", "echo $SEEN"), argv0="sh")
     assert subprocess.check_output(command.arguments, text=True, timeout=20) == "later\n"
+
+
+def test_a_line_of_shell_takes_the_steps_right_before_it_in_its_own_shell() -> None:
+    step = CGROUP._replace(commands=("echo cgroup a", "echo cgroup b || exit 125"))
+    line = ("/bin/sh", "-c", "# a comment\necho $0 $#")
+    command = command_of(step, arguments=line, argv0="called")
+    assert command == (["/bin/sh", "-c", f"echo cgroup a; echo cgroup b || exit 125; {line[-1]}"], "called")
+    done = subprocess.run(
+        [command.argv0, *command.arguments[1:]], executable="/bin/sh", capture_output=True, check=True
+    )
+    assert done.stdout.splitlines() == [b"cgroup a", b"cgroup b", b"called 0"]
+    assert command_of(step, FILES, arguments=line).arguments.count("/bin/sh") == 2, "a step between them must be taken"
+    assert command_of(step, RIGHTS, arguments=line).arguments[2].endswith('exec "$@"'), "the line has the user's rights"

@@ -80,11 +80,7 @@ class CgroupsV1(Cgroups):
     def is_empty(self, container_id: str) -> bool:
         """Look into the freezer's; into those below it where there are any."""
         folder = self.folder_of(container_id, FREEZER)
-        try:
-            nested = os.stat(folder).st_nlink > _LINKS_OF_NONE  # noqa: PTH116 - one system call, no Path to build
-        except FileNotFoundError:
-            return True
-        return not (read_text(f"{folder}/cgroup.procs") or (nested and self.members(container_id)))
+        return not (read_text(f"{folder}/cgroup.procs") or (_has_below(folder) and self.members(container_id)))
 
     def freeze(self, container_id: str) -> bool:
         """Ask for it, and say whether all stand still; one that sleeps in the kernel takes its time."""
@@ -102,7 +98,8 @@ class CgroupsV1(Cgroups):
         """Return the kernel's counts, which are those of each cgroup alone."""
         if "memory" not in self._homes:
             return 0
-        folders = tree_of(self.folder_of(container_id, "memory"))
+        folder = self.folder_of(container_id, "memory")
+        folders = tree_of(folder) if _has_below(folder) else [folder]
         return sum(read_numbers(f"{folder}/memory.oom_control").get("oom_kill", 0) for folder in folders)
 
     def watch_memory(self, container_id: str, on_event: OnMemory) -> None:
@@ -176,6 +173,14 @@ class CgroupsV1(Cgroups):
                 memsw_bytes=read_number(f"{folder}/memory.memsw.usage_in_bytes"),
             )
         return usage
+
+
+def _has_below(folder: str) -> bool:
+    """Say whether there are cgroups below one."""
+    try:
+        return os.stat(folder).st_nlink > _LINKS_OF_NONE  # noqa: PTH116 - one system call, no Path to build
+    except FileNotFoundError:
+        return False
 
 
 def _finite(limit: int | None) -> int | None:

@@ -2,7 +2,9 @@
 
 Rules: a step is a program that runs what follows it, or a line of shell that takes its own words off its arguments. Steps that come
 later are taken inside of what the earlier ones made; the user's rights are the last but the filter of system calls, so that all before has the agent's.
-Nothing stays: each step becomes the next, and the last one the task. Lines that follow each other are one shell. Two
+Nothing stays: each step becomes the next, and the last one the task. Lines that follow each other are one shell. A task that is a line of shell
+itself takes the steps right before it in its own shell, which saves a third of what starting it costs: they stand before its first line, so that errors name the lines
+that its author knows, and one that is no shell ends before anything ran. Two
 isolators that both want to be the program of one rank exclude each other, and the refusal names them.
 """
 
@@ -14,6 +16,8 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from merismos.model.rejection import Rejection
+
+_SHELL = ["/bin/sh", "-c"]
 
 
 class Rank(enum.IntEnum):
@@ -31,13 +35,15 @@ class Rank(enum.IntEnum):
 class Step(NamedTuple):
     """One step of the way; `isolator` is who wants it.
 
-    Shapes: with a `script` the `words` are its arguments, which it shifts away; without, they are a program and its options.
+    Shapes: with a `script` the `words` are its arguments, which it shifts away; without, they are a program and its options. `commands` do the same as the
+    script and need no arguments.
     """
 
     rank: Rank
     isolator: str
     words: tuple[str, ...]
     script: str = ""
+    commands: Sequence[str] = ()
 
 
 class Command(NamedTuple):
@@ -72,10 +78,17 @@ def _with_lines(lines: Sequence[Step], command: Command) -> Command:
     if not lines:
         return command
     arguments, argv0 = command
+    if (
+        len(arguments) == len(_SHELL) + 1
+        and arguments[: len(_SHELL)] == _SHELL
+        and all(line.commands for line in lines)
+    ):
+        before = "".join(f"{one}; " for line in lines for one in line.commands)
+        return Command([*_SHELL, before + arguments[-1]], argv0)
     script = "".join(line.script for line in lines)
     words = [word for line in lines for word in line.words]
     if PurePosixPath(arguments[0]).name == PurePosixPath(argv0).name:
-        return Command(["/bin/sh", "-c", f'{script}exec "$@"', "sh", *words, *arguments], "sh")
+        return Command([*_SHELL, f'{script}exec "$@"', "sh", *words, *arguments], "sh")
     # only bash can call a program by another name than its own; -p keeps it from BASH_ENV
     return Command(["/bin/bash", "-p", "-c", f'{script}exec -a "$0" "$@"', argv0, *words, *arguments], "bash")
 
