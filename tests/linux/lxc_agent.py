@@ -57,6 +57,7 @@ def make_rootfs(folder: Path) -> Path:
     shutil.copy(BUSYBOX, folder / "bin/busybox")
     for name in APPLETS:
         (folder / "bin" / name).symlink_to("busybox")
+    (folder / "tmp").chmod(0o1777)
     (folder / "etc/passwd").write_text("root:x:0:0::/root:/bin/sh\n")
     return folder
 
@@ -97,6 +98,18 @@ class LxcAgent:
         name: str = self.master.statuses(task_id)[0]["container_status"]["container_id"]["value"]
         return name
 
+    def folder(self, task_id: str, controller: str) -> Path:
+        """Return the cgroup that the agent has made for a task (version 1)."""
+        return HIERARCHY / controller / self.root / self.container(task_id)
+
+    def limit(self, task_id: str, controller: str, file: str) -> str:
+        return (self.folder(task_id, controller) / file).read_text().strip()
+
+    def members(self, task_id: str, controller: str) -> set[int]:
+        """Return the processes in a task's cgroup, and below."""
+        files = self.folder(task_id, controller).rglob("cgroup.procs")
+        return {int(pid) for file in files for pid in file.read_text().split()}
+
     def bundles(self) -> Path:
         return self.work_dir / "meta/lxc/bundles"
 
@@ -112,9 +125,8 @@ class LxcAgent:
     def remains(self) -> list[str]:
         """Return everything that only a running container may have."""
         lxc = self.work_dir / "meta/lxc"
-        cgroups = [
-            path for path in HIERARCHY.rglob("lxc.*") if any(path.name.endswith(one) for one in self.containers())
-        ]
+        names = {f"lxc.{kind}.{one}" for kind in ("payload", "monitor", "pivot") for one in self.containers()}
+        cgroups = [f"{above}/{name}" for above, below, _ in os.walk(HIERARCHY) for name in below if name in names]
         locks = Path(f"/run/lxc/lock{self.bundles()}")
         found = [*lxc.glob("bundles/*"), *lxc.glob("logs/*"), *cgroups, *([locks] if locks.exists() else [])]
         return [*mounts_below(lxc), *map(str, found), *map(str, self.processes())]
@@ -125,11 +137,13 @@ class LxcAgent:
 
 
 @asynccontextmanager
-async def lxc_agent(folder: Path, *flags: str, isolation: str = "cgroups/cpu,cgroups/mem") -> AsyncIterator[LxcAgent]:
+async def lxc_agent(
+    folder: Path, *flags: str, isolation: str = "cgroups/cpu,cgroups/mem", containerizers: str = "mesos,lxc"
+) -> AsyncIterator[LxcAgent]:
     """Run an agent with LXC; nothing of its containers is left in the end."""
     if not (folder / "lxc").exists():
         make_rootfs(folder / "lxc" / NAME / "rootfs")
-    given = ["--containerizers=mesos,lxc", f"--lxc_path={folder / 'lxc'}"]
+    given = [f"--containerizers={containerizers}", f"--lxc_path={folder / 'lxc'}"]
     root = ""
     if isolation:
         root = new_root()

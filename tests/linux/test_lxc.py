@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import pwd
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from linux.cgroup_agent import why_not as cgroups_missing
+from linux.image_agent import eventually, make_images, of_docker
 from linux.loops import in_a_loop
-from linux.lxc_agent import lxc_agent, why_not
+from linux.lxc_agent import lxc_agent, make_rootfs, why_not
+from process.link_master import task
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
@@ -47,3 +54,129 @@ async def test_an_exit_code_passes_and_what_cannot_be_run_says_why(tmp_path: Pat
         missing = await agent.end_of("missing")
         assert missing["reason"] == "REASON_CONTAINER_LAUNCH_FAILED"
         assert f"{agent.path}/missing/rootfs does not exist on this agent; make one: lxc-create" in missing["message"]
+
+
+@in_a_loop
+async def test_a_directory_of_the_machine_is_a_root_too_and_what_cannot_be_one_is_refused(tmp_path: Path) -> None:
+    root = make_rootfs(tmp_path / "any where" / "root")
+    async with lxc_agent(tmp_path, isolation="") as agent:
+        assert await agent.output_of("t", "echo here", rootfs=str(root)) == "here\n"
+        refusals = {"a/b": "must be the name", "..": "must be the name", "/": "must be the name", "": "must say"}
+        for number, (name, refused) in enumerate(refusals.items()):
+            agent.run(f"odd-{number}", "true", rootfs=name)
+            status = await agent.end_of(f"odd-{number}")
+            assert status["state"] == "TASK_ERROR"
+            assert refused in status["message"]
+        agent.run("shared", "true", container={"linux_info": {"share_pid_namespace": True}})
+        assert "have processes and IPC of their own" in (await agent.end_of("shared"))["message"]
+        lines = {"variables": [{"name": "TEXT", "value": "two\nlines"}]}
+        agent.run("lines", {"value": "true", "environment": lines})
+        assert "takes no line breaks" in (await agent.end_of("lines"))["message"]
+
+
+@in_a_loop
+async def test_volumes_and_users_are_as_asked_for(tmp_path: Path) -> None:
+    shared = tmp_path / "a shared place"
+    shared.mkdir()
+    shared.chmod(0o777)
+    (shared / "given").write_text("given\n")
+    secret = {"type": "VALUE", "value": {"data": base64.b64encode(b"a secret\n").decode()}}
+    volumes = [
+        volume("/read", "host_path", {"path": str(shared)}, "RO"),
+        volume("/write", "host_path", {"path": str(shared)}),
+        volume("/one/file", "host_path", {"path": str(shared / "given")}, "RO"),
+        volume("own", "sandbox_path", {"type": "SELF", "path": "a/b"}),
+        volume("/run/secrets/key", "secret", secret, "RO"),
+    ]
+    line = "id -u; id -g; cat /read/given; touch /read/no; touch /write/yes; touch own/mine; cat /one/file /run/secrets/key; touch mine"
+    async with lxc_agent(tmp_path, "--switch_user", isolation="") as agent:
+        output = await agent.output_of("t", {"value": line, "user": "nobody"}, container={"volumes": volumes})
+        uid, gid, *rest = output.splitlines()
+        assert (uid, gid) == ("65534", str(pwd.getpwnam("nobody").pw_gid))
+        assert rest[:3] == ["given", "given", "a secret"]
+        assert "/read/no: Read-only file system" in output
+        assert sorted(path.name for path in shared.iterdir()) == ["given", "yes"]
+        assert (agent.sandbox("t") / "a/b/mine").stat().st_uid == 65534
+        assert (agent.sandbox("t") / "mine").stat().st_uid == 65534
+
+
+@in_a_loop
+async def test_a_container_has_few_rights_unless_they_are_asked_for_and_allowed(tmp_path: Path) -> None:
+    status = "cat /proc/self/status; mount -t tmpfs none /tmp || echo refused; mknod /tmp/k c 1 11; head -c 1 /tmp/k; ulimit -n; head -c1 /proc/kcore|od"
+    allowed = {"capabilities": ["CHOWN", "MKNOD", "SYS_ADMIN"]}
+    async with lxc_agent(tmp_path, f"--bounding_capabilities={json.dumps(allowed)}", isolation="") as agent:
+        few = {"linux_info": {"effective_capabilities": {"capabilities": ["CHOWN"]}}}
+        limits = {"rlimit_info": {"rlimits": [{"type": "RLMT_NOFILE", "soft": 77, "hard": 99}]}}
+        usual = await agent.output_of("usual", status, container={**few, **limits})
+        assert "CapEff:\t0000000000000001" in usual
+        assert "CapBnd:\t0000000000000001" in usual
+        assert "NoNewPrivs:\t1" in usual
+        assert "Seccomp:\t2" in usual
+        assert "refused" in usual
+        assert "\n77\n" in usual
+        more = await agent.output_of("more", status)
+        assert "refused" not in more
+        assert "k: Operation not permitted" in more, "devices are limited by their cgroup"
+        unconfined = {"linux_info": {"seccomp": {"unconfined": True}}}
+        assert "Seccomp:\t0" in await agent.output_of("open", status, container=unconfined)
+        agent.run("beyond", "true", container={"linux_info": {"bounding_capabilities": {"capabilities": ["SYS_BOOT"]}}})
+        assert "capability SYS_BOOT is not allowed" in (await agent.end_of("beyond"))["message"]
+
+
+@in_a_loop
+async def test_limits_of_cgroups_hold_and_what_takes_too_much_memory_is_told_so(tmp_path: Path) -> None:
+    reason = cgroups_missing("cpu", "mem", "pids")
+    if reason:
+        pytest.skip(reason)
+    async with lxc_agent(tmp_path, isolation="cgroups/cpu,cgroups/mem,cgroups/pids") as agent:
+        agent.run("hungry", "head -c 200000000 /dev/zero | tail; sleep 600", mem=48)
+        agent.run("greedy", "exec tail /dev/zero", mem=48)
+        agent.run("modest", "cat /proc/self/cgroup; exit 3")
+        for name in ("hungry", "greedy"):
+            status = await agent.end_of(name)
+            assert status["state"] == "TASK_FAILED"
+            assert status["reason"] == "REASON_CONTAINER_LIMITATION_MEMORY", status
+            assert status["message"].startswith("Memory limit exceeded: Requested: 48MB")
+        assert (await agent.end_of("modest"))["message"] == "Command exited with status 3"
+        agent.run("limited", "echo ready; exec sleep 600")
+        await eventually(lambda: "ready" in agent.output("limited"))
+        assert agent.limit("limited", "cpu", "cpu.shares") == "102"
+        assert agent.limit("limited", "memory", "memory.limit_in_bytes") == str(64 << 20)
+        pids = set(agent.processes())
+        assert pids
+        for controller in ("cpu", "memory", "pids"):
+            assert pids <= agent.members("limited", controller)
+
+
+@in_a_loop
+async def test_images_are_lxcs_where_it_is_named_first(tmp_path: Path) -> None:
+    flags = (
+        "--image_providers=docker",
+        f"--docker_registry={make_images(tmp_path)}",
+        f"--docker_store_dir={tmp_path / 'store'}",
+    )
+    async with lxc_agent(tmp_path, *flags, containerizers="lxc,mesos", isolation="") as agent:
+        image = {"mesos": {"image": of_docker("server")}}
+        agent.run("entry", {"shell": False}, container=image)
+        assert (await agent.end_of("entry"))["state"] == "TASK_FINISHED"
+        assert agent.output("entry") == "entry cmd\n"
+        who = await agent.output_of("who", "id -u; id -G; pwd; echo $container", container=image)
+        assert who.split() == ["1234", "1234", "77", "/work/there", "lxc"]
+        agent.master.run(task("native", "exit 3"))
+        assert (await agent.end_of("native"))["message"] == "Command exited with status 3"
+        await agent.until_clean()
+        assert [path for path in (tmp_path / "store").glob("leases/*/*") if not path.name.startswith(".")] == []
+
+
+@in_a_loop
+async def test_an_agent_with_lxc_alone_refuses_what_has_no_root_of_its_own(tmp_path: Path) -> None:
+    async with lxc_agent(tmp_path, containerizers="lxc", isolation="") as agent:
+        agent.master.run(task("native", "true"))
+        status = await agent.end_of("native")
+        assert status["state"] == "TASK_ERROR"
+        assert "None of the enabled containerizers (lxc) could create a container for the task" in status["message"]
+        assert await agent.output_of("t", "echo here") == "here\n"
+
+
+def volume(target: str, kind: str, value: dict[str, Any], mode: str = "RW") -> dict[str, Any]:
+    return {"mode": mode, "container_path": target, "source": {"type": kind.upper(), kind: value}}

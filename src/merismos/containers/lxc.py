@@ -22,7 +22,7 @@ from merismos.adapters.linux.cgroups import Cgroups, read_text, remove_tree, tre
 from merismos.containers.images.rootfs import Provision
 from merismos.containers.images.store import ImageStore
 from merismos.containers.networks import ContainerNetworks
-from merismos.containers.oci import OciRuntime
+from merismos.containers.oci import OciRuntime, open_below
 from merismos.containers.sandbox import find_user
 from merismos.containers.supervisor_socket import PATH
 from merismos.core.agent import effects
@@ -35,6 +35,8 @@ _LOCKS = "/run/lxc/lock"
 _LOG_BYTES_MAX = 1 << 16
 _END_POLLS, _POLL_S = 400, 0.005
 _MODE = 0o700
+# lxc-attach brings a terminal of its own, which ends lines already
+_TERMINAL = 'stty -opost; exec "$0" "$@"'
 _WORKING_DIR = 'cd "$0" && exec "$@"'
 
 
@@ -86,8 +88,11 @@ class LxcRuntime(OciRuntime):
         extra = [word for variable in effect.environment for word in ("--set-var", variable)]
         program = str(Path(self._program).with_name("lxc-attach"))
         where = ["-P", str(self._bundles), "-n", effect.inside]
-        effect.arguments = [program, *where, "--clear-env", *extra, "--uid", uid, "--gid", gid, "--", *words]
-        effect.argv0, effect.environment, effect.user, effect.inside = program, [f"PATH={PATH}"], None, ""
+        command = [program, *where, "--clear-env", *extra, "--uid", uid, "--gid", gid, "--", *words]
+        if effect.streams is not None and effect.streams.tty is not None:
+            command = ["/bin/sh", "-c", _TERMINAL, *command]
+        effect.arguments = command
+        effect.argv0, effect.environment, effect.user, effect.inside = command[0], [f"PATH={PATH}"], None, ""
 
     def status_of(self, container_id: str, status: int) -> int:
         """Return how a container ended, from how its program did; that of another kind ended like its program."""
@@ -147,6 +152,7 @@ class LxcRuntime(OciRuntime):
             raise PermissionError(
                 "LXC gives capabilities to root only: leave effective_capabilities out, or run as root"
             )
+        _make_directory(place.rootfs, plan.working_dir)
         seccomp = bundle / "seccomp"
         seccomp.write_text(build_seccomp(plan), encoding="utf-8")
         about = LxcPlace(
@@ -207,6 +213,12 @@ def find_lxc(which: Callable[[str], str | None] = shutil.which) -> str | None:
     """Return the path of `lxc-start`, None where LXC isn't there as a whole."""
     found = [which(name) for name in PROGRAMS]
     return None if None in found else found[0]
+
+
+def _make_directory(rootfs: str, path: str) -> None:
+    """Make the directory that a container begins in where its root has none; one behind a link is there or not."""
+    with contextlib.suppress(OSError):
+        os.close(open_below(rootfs, path.lstrip("/"), ContainerUser()))
 
 
 def _members(folder: str) -> list[int]:

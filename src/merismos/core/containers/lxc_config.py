@@ -30,7 +30,7 @@ _DIRECTORIES = ("/proc/acpi", "/proc/asound", "/proc/scsi", "/sys/firmware", "/s
 _ESCAPED = re.compile(r"[\s\\#]")
 _EPERM, _ENOSYS = 1, 38
 _END = re.compile(r"Child <\d+> ended on (?:error \((?P<code>\d+)\)|signal [^(\n]*\((?P<signal>\d+)\))")
-_EXITED = re.compile(r"Container init process \d+ exited")
+_EXITED = re.compile(r"Container init process \d+ exited|(?:Deleted|delete) network devices")
 
 
 class LxcPlace(msgspec.Struct, frozen=True):
