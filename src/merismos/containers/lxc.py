@@ -35,8 +35,9 @@ _LOCKS = "/run/lxc/lock"
 _LOG_BYTES_MAX = 1 << 16
 _END_POLLS, _POLL_S = 400, 0.005
 _MODE = 0o700
-# lxc-attach brings a terminal of its own, which ends lines already
-_TERMINAL = 'stty -opost; exec "$0" "$@"'
+# lxc-attach would put a terminal of its own between, which ends lines a second time
+_GIVE_TERMINAL = 'exec 3<&0 </dev/null >/dev/null 2>&1; exec "$0" "$@"'
+_TAKE_TERMINAL = "exec <&3 >&3 2>&3 3>&-; "
 _WORKING_DIR = 'cd "$0" && exec "$@"'
 
 
@@ -82,15 +83,17 @@ class LxcRuntime(OciRuntime):
         if effect.user is not None:
             entry = find_user(effect.user)
             uid, gid = str(entry.pw_uid), str(entry.pw_gid)
+        has_shell = os.path.lexists(bundle / "rootfs/bin/sh")
+        is_terminal = has_shell and effect.streams is not None and effect.streams.tty is not None
         words = effect.arguments
-        if (bundle / "rootfs/bin/sh").is_symlink() or (bundle / "rootfs/bin/sh").exists():
-            words = ["/bin/sh", "-c", _WORKING_DIR, working_dir, *words]
+        if has_shell:
+            words = ["/bin/sh", "-c", (_TAKE_TERMINAL if is_terminal else "") + _WORKING_DIR, working_dir, *words]
         extra = [word for variable in effect.environment for word in ("--set-var", variable)]
         program = str(Path(self._program).with_name("lxc-attach"))
         where = ["-P", str(self._bundles), "-n", effect.inside]
         command = [program, *where, "--clear-env", *extra, "--uid", uid, "--gid", gid, "--", *words]
-        if effect.streams is not None and effect.streams.tty is not None:
-            command = ["/bin/sh", "-c", _TERMINAL, *command]
+        if is_terminal:
+            command = ["/bin/sh", "-c", _GIVE_TERMINAL, *command]
         effect.arguments = command
         effect.argv0, effect.environment, effect.user, effect.inside = command[0], [f"PATH={PATH}"], None, ""
 
