@@ -15,7 +15,7 @@ import pytest
 from linux.cgroup_agent import left_of, new_root
 from linux.cgroup_agent import why_not as cgroups_missing
 from linux.image_agent import ImageAgent, eventually, image_agent, make_images, of_docker, why_not
-from linux.image_builder import BuiltImage, busybox_layer
+from linux.image_builder import BuiltImage, busybox_layer, entry, layer_of
 from linux.loops import in_a_loop
 from merismos.adapters.linux.mounts import mount_memory
 from merismos.containers.supervisor import read_procs
@@ -123,6 +123,40 @@ async def test_volumes_of_the_machine_the_sandbox_and_secrets_are_where_they_sha
         absent = volume("/x", "host_path", {"path": str(tmp_path / "absent")})
         agent.run("absent", "true", container={"volumes": [absent]})
         assert "does not exist on this agent" in (await agent.end_of("absent"))["message"]
+
+
+def of_image(target: str, name: str, mode: str) -> dict[str, Any]:
+    return {"mode": mode, "container_path": target, "image": of_docker(name)}
+
+
+@in_a_loop
+async def test_an_image_is_a_volume_to_read_or_to_write_to_for_one_container_only(tmp_path: Path) -> None:
+    data = layer_of(entry("data/"), entry("data/words", b"some words\n", mode=0o666))
+    images = make_images(tmp_path)
+    BuiltImage(data, config={}).save(images / "data.tar", "data:latest")
+    volumes = [of_image("/read", "data", "RO"), of_image("/write", "data", "RW"), of_image("here", "data", "RO")]
+    line = (
+        "cat /read/data/words here/data/words; echo mine > /write/data/words; cat /write/data/words; touch /read/x; true"
+    )
+    async with image_agent(tmp_path) as agent:
+        for name in ("first", "second"):
+            output = await agent.output_of(name, line, container={"volumes": volumes})
+            assert output.startswith("some words\nsome words\nmine\n"), output
+            assert "/read/x: Read-only file system" in output
+        agent.run("absent", "true", container={"volumes": [of_image("/x", "nosuch", "RO")]})
+        assert "Failed to pull image 'nosuch'" in (await agent.end_of("absent"))["message"]
+        agent.run(
+            "kept", "while ! test -e go; do sleep 0.1; done; cat /read/data/words", container={"volumes": volumes}
+        )
+        await agent.agent.pid_of("kept")
+        async with aiohttp.ClientSession() as session:
+            operator = Operator(agent.agent, session, "")
+            async with session.post(operator.url, json={"type": "PRUNE_IMAGES"}) as answer:
+                assert answer.status == 200
+        (agent.sandbox("kept") / "go").touch()
+        assert (await agent.end_of("kept"))["state"] == "TASK_FINISHED"
+        assert agent.output("kept") == "some words\n"
+        await eventually(lambda: agent.remains() == [], agent.remains)
 
 
 @in_a_loop

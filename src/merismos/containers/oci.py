@@ -109,7 +109,7 @@ class OciRuntime:
         if cleaning is not None:
             await cleaning
             if self._store is not None and not await asyncio.to_thread(
-                self._store.lease, effect.container_id, effect.root.layers
+                self._store.lease, effect.container_id, effect.root.every_layer()
             ):
                 raise ImageError("the layers of its image were removed meanwhile; try again")
 
@@ -197,8 +197,11 @@ class OciRuntime:
         self._configure(effect, user, environment, place, bundle)
 
     def _layers_of(self, plan: RootPlan) -> list[Path]:
+        return self._paths_of(plan.layers)
+
+    def _paths_of(self, layers: Sequence[str]) -> list[Path]:
         assert self._store is not None, "layers are of images"
-        return [self._store.rootfs_of(layer) for layer in plan.layers]
+        return [self._store.rootfs_of(layer) for layer in layers]
 
     def _configure(
         self,
@@ -247,6 +250,10 @@ class OciRuntime:
         if mount.kind == "secret":
             path = _write_secret(bundle / "secrets", number, mount.data, owner)
             return BoundMount(mount.target, str(path), read_only=True)
+        if mount.kind == "image":
+            place = bundle / "images" / str(number)
+            place.mkdir(parents=True, mode=_MODE)
+            return BoundMount(mount.target, str(self._provision(self._paths_of(mount.layers), place)), mount.read_only)
         target = bundle / "volumes" / str(number)
         target.mkdir(parents=True)
         fd = open_below(mount.below, mount.source, owner)

@@ -50,7 +50,9 @@ def launched(rig: Rig, raw: bytes, image: PulledImage = PULLED) -> effects.Launc
         (container(network_infos=[{"name": "bridge"}]), "this agent joins none; start it with --isolation=network/cni"),
         (container(tty_info={}), "terminals of containers are not supported yet"),
         (volume(), "has no source"),
-        (volume(image={"type": "DOCKER", "docker": {"name": "y"}}), "is of an image"),
+        (volume(image={"type": "DOCKER", "docker": {"name": "y"}}, host_path="/y"), "can't have another source as well"),
+        (volume(image={"type": "DOCKER", "docker": {"name": "Ä"}}), "the volume at '/x': "),
+        (volume(image={"type": "APPC", "appc": {"name": "y"}}), "only images of type DOCKER"),
         (volume(host_path="/a/../b"), "must be an absolute path"),
         (volume(host_path="../b"), "a path below the sandbox"),
         (container(volumes=[{"mode": "RW", "container_path": "/../x", "host_path": "/y"}]), "without '..'"),
@@ -140,6 +142,29 @@ def test_volumes_limits_and_rights_become_a_plan() -> None:
         "h",
     )
     assert root.rlimits == [RLimit("RLIMIT_NOFILE", 1, 2), RLimit("RLIMIT_CORE", (1 << 64) - 1, (1 << 64) - 1)]
+
+
+def test_images_that_are_volumes_are_pulled_with_their_container_s_and_mounted_each_where_it_shall_be() -> None:
+    config = base64.b64encode(b"{}").decode()
+    secret = {"type": "VALUE", "value": {"data": config}}
+    volumes = [
+        {"mode": "RO", "container_path": "/a", "image": {"type": "DOCKER", "docker": {"name": "y", "config": secret}, "cached": False}},
+        {"mode": "RW", "container_path": "/b", "host_path": "/host"},
+        {"mode": "RW", "container_path": "c", "image": {"type": "DOCKER", "docker": {"name": "z"}}},
+    ]  # fmt: skip
+    rig = with_images()
+    pulled = PulledImage(["sha256:1"], ImageConfig(cmd=["x"]), [["sha256:2", "sha256:1"], ["sha256:3"]])
+    launch = launched(rig, task("t", container=container(volumes=volumes)), pulled)
+    (pull,) = rig.of(effects.PullImage)
+    assert pull.image == effects.WantedImage("app:1")
+    assert pull.volumes == [effects.WantedImage("y", cached=False, config=b"{}"), effects.WantedImage("z")]
+    assert launch.root is not None
+    assert launch.root.mounts == [
+        Mount("image", "/a", read_only=True, layers=["sha256:2", "sha256:1"]),
+        Mount("host", "/b", "/host"),
+        Mount("image", "/mnt/mesos/sandbox/c", layers=["sha256:3"]),
+    ]
+    assert launch.root.every_layer() == ["sha256:1", "sha256:2", "sha256:3"]
 
 
 def test_files_and_an_image_are_brought_side_by_side_and_the_last_of_them_launches() -> None:

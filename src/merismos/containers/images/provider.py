@@ -17,6 +17,7 @@ from yarl import URL
 
 from merismos.containers.images.archives import Archives
 from merismos.containers.images.credentials import Login, parse_docker_config
+from merismos.containers.images.documents import ImageError
 from merismos.containers.images.puller import Puller
 from merismos.containers.images.registry import Registry
 from merismos.containers.images.store import ImageStore, StoredImage
@@ -108,22 +109,47 @@ class Images:
     async def _pull(self, effect: effects.PullImage) -> None:
         event: Event
         try:
-            image = await self._pull_with(effect)
-            event = events.ImagePulled(effect.container_id, PulledImage(image.layers, image.config))
-        except Exception as error:  # noqa: BLE001 - whatever an image makes a library raise fails the task, not the agent
-            text = str(error) or type(error).__name__
-            event = events.ImagePullFailed(effect.container_id, f"Failed to pull image '{effect.name}': {text}")
+            event = events.ImagePulled(effect.container_id, await self._pull_all(effect))
+        except ImageError as error:
+            event = events.ImagePullFailed(effect.container_id, str(error))
         self._post(event)
 
-    async def _pull_with(self, effect: effects.PullImage) -> StoredImage:
-        """Pull with the login that came with the image, where one did."""
-        if not effect.config or self._registry is None:
-            return await self.puller.pull(effect.name, effect.container_id, cached=effect.cached)
-        own = self._registry.with_logins(parse_docker_config(effect.config))
+    async def _pull_all(self, effect: effects.PullImage) -> PulledImage:
+        """Pull a container's image, and those of its volumes; in the end it holds the layers of all.
+
+        Errors: ImageError.
+        """
+        container_id = effect.container_id
+        image = await self._pull_one(effect.image, container_id)
+        if not effect.volumes:
+            return PulledImage(image.layers, image.config)
+        others = {f"{container_id}+{number}": wanted for number, wanted in enumerate(effect.volumes)}
         try:
-            return await self.puller.pull(effect.name, effect.container_id, cached=effect.cached, source=own)
+            volumes = [(await self._pull_one(wanted, holder)).layers for holder, wanted in others.items()]
+            every = dict.fromkeys([*image.layers, *(layer for layers in volumes for layer in layers)])
+            if not self.store.lease(container_id, list(every)):
+                raise ImageError("the layers of a volume are removed as soon as they are pulled; is the disk full?")
         finally:
-            await own.close()
+            for holder in others:
+                self.store.release(holder)
+        return PulledImage(image.layers, image.config, volumes)
+
+    async def _pull_one(self, wanted: effects.WantedImage, holder: str) -> StoredImage:
+        """Pull with the login that came with the image, where one did.
+
+        Errors: ImageError that names the image.
+        """
+        try:
+            if not wanted.config or self._registry is None:
+                return await self.puller.pull(wanted.name, holder, cached=wanted.cached)
+            own = self._registry.with_logins(parse_docker_config(wanted.config))
+            try:
+                return await self.puller.pull(wanted.name, holder, cached=wanted.cached, source=own)
+            finally:
+                await own.close()
+        except Exception as error:  # whatever an image makes a library raise fails the task, not the agent
+            text = str(error) or type(error).__name__
+            raise ImageError(f"Failed to pull image '{wanted.name}': {text}") from error
 
     def _make_registry(self) -> Registry:
         settings = self._settings

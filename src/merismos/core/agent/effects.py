@@ -54,13 +54,23 @@ class FetchUris(Effect):
     user: str | None
 
 
+class WantedImage(msgspec.Struct, frozen=True):
+    """An image by its name.
+
+    Shapes: `cached`: one that is here will do; `config` is docker's configuration with a login, empty for the agent's.
+    """
+
+    name: str
+    cached: bool = True
+    config: bytes = b""
+
+
 class PullImage(Effect):
-    """Have the layers of an image here, and keep them for a container; `ImagePulled` or `ImagePullFailed` follows."""
+    """Have the layers of images here, and keep them for a container: its own and those of its volumes; `ImagePulled` or `ImagePullFailed` follows."""
 
     container_id: str
-    name: str
-    cached: bool
-    config: bytes  # docker's configuration with a login, empty for the agent's
+    image: WantedImage
+    volumes: list[WantedImage] = []
 
 
 class AbortFetch(Effect):

@@ -39,7 +39,7 @@ class Mount(msgspec.Struct, frozen=True):
     """Something of the machine that a container sees at `target`.
 
     Shapes: `kind` is host (`source` is a path of the machine), sandbox (`source` is a path below the directory `below`, made where
-    it is missing), or secret (`data` is the content of a file).
+    it is missing), secret (`data` is the content of a file), or image (`layers` are those of its image, lowest first).
     """
 
     kind: str
@@ -48,6 +48,7 @@ class Mount(msgspec.Struct, frozen=True):
     below: str = ""
     data: bytes = b""
     read_only: bool = False
+    layers: list[str] = []
 
 
 class RLimit(msgspec.Struct, frozen=True):
@@ -82,12 +83,17 @@ class RootPlan(msgspec.Struct, frozen=True):
     lxc: bool = False
     devices: list[DeviceNode] = []
 
+    def every_layer(self) -> list[str]:
+        """Return the layers of the container and of its volumes, each once."""
+        return list(dict.fromkeys([*self.layers, *(layer for mount in self.mounts for layer in mount.layers)]))
+
 
 class PulledImage(msgspec.Struct, frozen=True):
-    """An image whose layers are here."""
+    """An image whose layers are here; `volumes` are the layers of each image that is a volume of its container, in their order."""
 
     layers: list[str]
     config: ImageConfig
+    volumes: list[list[str]] = []
 
 
 def image_of(container: mesos.ContainerInfo | None) -> mesos.Image | None:
@@ -101,6 +107,13 @@ def validate_image(
     """Say why this agent can't run a container of an image as asked, None where it can."""
     if not settings.images:
         return _refused("container images are off on this agent: start it with --image_providers=docker")
+    fault = _fault_of_image(image)
+    if fault is not None:
+        return fault
+    return validate_rooted(settings, container, has_terminal=has_terminal)
+
+
+def _fault_of_image(image: mesos.Image) -> Rejection | None:
     if image.type != mesos.Image_Type.DOCKER or image.docker is None:
         return _refused("only images of type DOCKER are supported")
     reference = parse_reference(image.docker.name)
@@ -109,7 +122,12 @@ def validate_image(
     secret = image.docker.config
     if secret is not None and (secret.type != mesos.Secret_Type.VALUE or secret.value is None):
         return _refused("the image's config must be a secret of type VALUE; references are not supported yet")
-    return validate_rooted(settings, container, has_terminal=has_terminal)
+    return None
+
+
+def images_of_volumes(container: mesos.ContainerInfo) -> list[mesos.Image]:
+    """Return the images that are volumes of a container, in their order."""
+    return [volume.image for volume in container.volumes if volume.image is not None]
 
 
 def validate_rooted(
@@ -146,7 +164,7 @@ def plan_root(
         working_dir=str(PurePosixPath("/", config.working_dir)) if config.working_dir else sandbox,
         sandbox_directory=sandbox,
         image_user=config.user if image_user_counts else "",
-        mounts=[_mount_of(volume, sandbox, directory, parent) for volume in container.volumes],
+        mounts=_mounts(container, image, sandbox, directory, parent),
         bounding=bounding,
         effective=effective,
         rlimits=[
@@ -181,6 +199,23 @@ def environment_in_image(environment: Sequence[str], image: ImageConfig, directo
 # ------------------------------------------------------------------ volumes
 
 
+def _mounts(
+    container: mesos.ContainerInfo, image: PulledImage, sandbox: str, directory: str, parent: str
+) -> list[Mount]:
+    pulled = iter(image.volumes)
+    return [
+        _mount_of(volume, sandbox, directory, parent)
+        if volume.image is None
+        else Mount(
+            "image",
+            str(PurePosixPath(sandbox, volume.container_path)),
+            read_only=volume.mode == mesos.Volume_Mode.RO,
+            layers=next(pulled),
+        )
+        for volume in container.volumes
+    ]
+
+
 def _mount_of(volume: mesos.Volume, sandbox: str, directory: str, parent: str) -> Mount:
     target = str(PurePosixPath(sandbox, volume.container_path))
     read_only = volume.mode == mesos.Volume_Mode.RO
@@ -207,7 +242,10 @@ def _fault_of_volume(volume: mesos.Volume) -> Rejection | None:
     if not volume.container_path or ".." in PurePosixPath(volume.container_path).parts or "\0" in volume.container_path:
         return Rejection("volume_invalid", f"{where}: its path in the container must be one without '..'")
     if volume.image is not None:
-        return _refused(f"{where} is of an image; such volumes are not supported yet")
+        if volume.source is not None or volume.host_path:
+            return Rejection("volume_invalid", f"{where} is of an image, so it can't have another source as well")
+        fault = _fault_of_image(volume.image)
+        return None if fault is None else Rejection(fault.reason, f"{where}: {fault.message}")
     source = volume.source
     if source is None:
         if not volume.host_path:
@@ -224,7 +262,7 @@ def _fault_of_volume(volume: mesos.Volume) -> Rejection | None:
             return _refused(f"{where} is a secret that is not of type VALUE; references are not supported yet")
         return None
     kind = "of no kind" if source.type is None else source.type.name
-    return _refused(f"{where} is {kind}; HOST_PATH, SANDBOX_PATH and SECRET are supported")
+    return _refused(f"{where} is {kind}; HOST_PATH, SANDBOX_PATH, SECRET and images are supported")
 
 
 def _fault_of_path(where: str, path: str, *, absolute: bool) -> Rejection | None:

@@ -23,13 +23,19 @@ CNI = "network/cni"
 GPU, LINUX_DEVICES = "gpu/nvidia", "linux/devices"
 _DEVICES = (GPU, LINUX_DEVICES)
 _WATCHES = (*DISK, PORTS, CNI)
-_OF_IMAGES = ("docker/runtime", "filesystem/linux", "volume/host_path", "volume/sandbox_path", "volume/secret")
+_OF_IMAGES = (
+    "docker/runtime",
+    "filesystem/linux",
+    "volume/host_path",
+    "volume/image",
+    "volume/sandbox_path",
+    "volume/secret",
+)
 _NOT_YET = (
     "appc/runtime", "cgroups/hugetlb", "cgroups/net_cls", "cgroups/net_prio", "cgroups/perf_event", "disk/xfs",
     "docker/volume", "environment_secret", "filesystem/shared",
     "linux/capabilities", "linux/nnp", "linux/seccomp", "namespaces/ipc", "namespaces/pid",
-    "network/port_mapping", "posix/rlimits", "volume/csi", "volume/image",
-
+    "network/port_mapping", "posix/rlimits", "volume/csi",
 )  # fmt: skip
 
 

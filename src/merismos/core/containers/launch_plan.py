@@ -7,7 +7,7 @@ Source: the recorded environment of a command task; COMPATIBILITY, "Executor API
 
 from __future__ import annotations
 
-from merismos.core.agent.effects import LaunchContainer, PullImage
+from merismos.core.agent.effects import LaunchContainer, PullImage, WantedImage
 from merismos.core.agent.state import AgentSettings, Framework, Task
 from merismos.core.containers.cgroup_plan import CgroupPlan, demand_of, plan_cgroup
 from merismos.core.containers.device_plan import entries_of
@@ -21,7 +21,14 @@ from merismos.core.containers.docker_plan import (
 )
 from merismos.core.containers.gpu_plan import devices_of, environment_of, validate_gpus
 from merismos.core.containers.image_config import command_in_image
-from merismos.core.containers.image_plan import PulledImage, environment_in_image, image_of, plan_root, validate_image
+from merismos.core.containers.image_plan import (
+    PulledImage,
+    environment_in_image,
+    image_of,
+    images_of_volumes,
+    plan_root,
+    validate_image,
+)
 from merismos.core.containers.lxc_plan import (
     NO_IMAGE,
     in_lxc,
@@ -157,13 +164,19 @@ def validate_container(
 
 
 def plan_pull(container_id: str, container: mesos.ContainerInfo | None) -> PullImage | None:
-    """Return how the image of a container that `validate_container` has passed is brought here, None where it has none."""
+    """Return how the image of a container that `validate_container` has passed is brought here with those of its volumes, None where it has none."""
     image = image_of(container)
-    if image is None or image.docker is None:
+    if container is None or image is None or image.docker is None:
         return None
+    own, *volumes = (_wanted(one) for one in (image, *images_of_volumes(container)))
+    return PullImage(container_id, own, volumes)
+
+
+def _wanted(image: mesos.Image) -> WantedImage:
+    assert image.docker is not None
     secret = image.docker.config
     config = secret.value.data if secret is not None and secret.value is not None else b""
-    return PullImage(container_id, image.docker.name, image.cached, config)
+    return WantedImage(image.docker.name, image.cached, config)
 
 
 def effective_user(settings: AgentSettings, framework: Framework, command: mesos.CommandInfo | None) -> str | None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from merismos.core.containers.image_config import ImageConfig
-from merismos.core.containers.image_plan import PulledImage, RootPlan, image_of, validate_rooted
+from merismos.core.containers.image_plan import PulledImage, RootPlan, image_of, images_of_volumes, validate_rooted
 from merismos.model.rejection import Rejection
 from merismos.protocol.v1 import mesos
 
@@ -86,6 +86,8 @@ def validate_rootfs(settings: AgentSettings, container: mesos.ContainerInfo) -> 
     if not simple or ".." in path.parts or path == PurePosixPath("/") or _CONTROL & frozenset(appc.name):
         text = f"appc.name '{appc.name}' must be the name of a root filesystem below --lxc_path, or a directory but /"
         return Rejection("image_invalid", text)
+    if images_of_volumes(container):
+        return _refused("volumes of images need a container of an image of type DOCKER")
     return validate_rooted(settings, container)
 
 

@@ -32,7 +32,10 @@ class Provided:
         return self.used
 
     async def pull(self, name: str, container_id: str) -> Event:
-        self.images.pull(effects.PullImage(container_id, name, cached=True, config=b""))
+        return await self.hear(effects.PullImage(container_id, effects.WantedImage(name)))
+
+    async def hear(self, effect: effects.PullImage) -> Event:
+        self.images.pull(effect)
         async with asyncio.timeout(LIMIT_S):
             return await self.heard.get()
 
@@ -54,10 +57,34 @@ async def test_a_pull_is_answered_and_held_until_it_is_let_go(tmp_path: Path) ->
 
 
 @in_a_loop
+async def test_a_container_holds_its_own_image_and_those_of_its_volumes(tmp_path: Path) -> None:
+    other = BuiltImage(layer_of(entry("b", b"2")))
+    other.save(tmp_path / "other.tar", "other:latest")
+    provided = Provided(tmp_path)
+    await provided.images.open()
+    wanted = [effects.WantedImage(name) for name in ("one", "other", "two")]
+    pulled = await provided.hear(effects.PullImage("c", wanted[0], wanted[1:]))
+    assert isinstance(pulled, events.ImagePulled)
+    assert pulled.image.volumes == [other.diff_ids, IMAGE.diff_ids]
+    store = provided.images.store
+    assert store.holders() == ["c"]
+    assert store.prune(()) == []
+    failed = await provided.hear(effects.PullImage("d", wanted[0], [wanted[1], effects.WantedImage("absent")]))
+    assert isinstance(failed, events.ImagePullFailed)
+    assert failed.message.startswith("Failed to pull image 'absent': there is no image absent:latest")
+    for holder in ("c", "d"):
+        provided.images.abort(effects.AbortFetch(holder))
+    assert store.holders() == []
+    assert sorted(store.prune(())) == ["one:latest", "other:latest", "two:latest"]
+    assert not list((tmp_path / "store/layers").iterdir())
+    await provided.images.close()
+
+
+@in_a_loop
 async def test_a_pull_that_was_given_up_is_not_answered(tmp_path: Path) -> None:
     provided = Provided(tmp_path)
     await provided.images.open()
-    provided.images.pull(effects.PullImage("c", "one", cached=True, config=b""))
+    provided.images.pull(effects.PullImage("c", effects.WantedImage("one")))
     provided.images.abort(effects.AbortFetch("c"))
     assert isinstance(await provided.pull("two", "d"), events.ImagePulled)
     assert provided.heard.empty()
