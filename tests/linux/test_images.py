@@ -135,9 +135,7 @@ async def test_an_image_is_a_volume_to_read_or_to_write_to_for_one_container_onl
     images = make_images(tmp_path)
     BuiltImage(data, config={}).save(images / "data.tar", "data:latest")
     volumes = [of_image("/read", "data", "RO"), of_image("/write", "data", "RW"), of_image("here", "data", "RO")]
-    line = (
-        "cat /read/data/words here/data/words; echo mine > /write/data/words; cat /write/data/words; touch /read/x; true"
-    )
+    line = "cat /read/data/words here/data/words; echo mine > /write/data/words; cat /write/data/words; touch /read/x; true"
     async with image_agent(tmp_path) as agent:
         for name in ("first", "second"):
             output = await agent.output_of(name, line, container={"volumes": volumes})
