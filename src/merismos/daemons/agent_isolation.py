@@ -25,6 +25,7 @@ from merismos.core.agent.views.records import resources_of
 from merismos.core.containers.cgroup_plan import CgroupSettings, Throttle
 from merismos.core.containers.device_plan import BASE, entries_of
 from merismos.core.containers.isolation import DISK, PORTS, Isolation, parse_isolation
+from merismos.core.containers.net_class_plan import SECOND_MAX, NetClasses
 from merismos.core.kernel import Event
 from merismos.daemons.agent_devices import allowed_nodes
 from merismos.model.ranges import Ranges, parse_ranges
@@ -33,6 +34,8 @@ from merismos.shell.flags import FlagError, Flags
 
 _MB = 1 << 20
 _THROTTLE = re.compile(r"(\d+:\d+)((?: (?:rbps|wbps|riops|wiops)=\d+)+)")
+_HANDLE = re.compile(r"0x[0-9a-fA-F]{1,4}")
+_HANDLES = re.compile(rf"{_HANDLE.pattern},{_HANDLE.pattern}")
 _CPUS = re.compile(r"\d+(-\d+)?(,\d+(-\d+)?)*")
 _UNLIMITED = "tasks share CPU and memory without limits"
 
@@ -64,6 +67,7 @@ def cgroup_settings(flags: Flags) -> CgroupSettings | None:
         cpuset_cpus=_cpus(flags),
         throttles=_throttles(flags),
         devices=(*BASE, *entries_of(allowed_nodes(flags))),
+        net_classes=net_classes_of(flags) if "net_cls" in active else None,
         mem_total_mb=detection.memory_bytes() // _MB,
     )
 
@@ -171,3 +175,24 @@ def _throttles(flags: Flags) -> tuple[Throttle, ...]:
             kind, _, rate = pair.partition("=")
             found.append(Throttle(match[1], kind, int(rate)))
     return tuple(found)
+
+
+def net_classes_of(flags: Flags) -> NetClasses | None:
+    """Return the classes of network traffic to give, None where the operator gives them."""
+    primary, secondary = flags.text("cgroups_net_cls_primary_handle"), flags.text("cgroups_net_cls_secondary_handles")
+    if primary is None:
+        if secondary is not None:
+            raise FlagError(
+                "--cgroups_net_cls_secondary_handles needs --cgroups_net_cls_primary_handle, the first half"
+            )
+        return None
+    words = "0x1,0xffff" if secondary is None else secondary
+    if _HANDLE.fullmatch(primary) is None or _HANDLES.fullmatch(words) is None:
+        raise FlagError(
+            f"--cgroups_net_cls_primary_handle={primary} and --cgroups_net_cls_secondary_handles={words}: write halves of 16 bits, "
+            "such as 0x10 and 0x1,0xfff"
+        )
+    first, last = (int(word, 16) for word in words.split(","))
+    if not (int(primary, 16) > 0 and 0 < first <= last <= SECOND_MAX):
+        raise FlagError(f"--cgroups_net_cls_secondary_handles={words} must rise from 0x1 or more, and no half may be 0")
+    return NetClasses(int(primary, 16), first, last)

@@ -45,6 +45,8 @@ EFFECTIVE = frozenset(
         "cgroups_hierarchy",
         "cgroups_io_max",
         "cgroups_limit_swap",
+        "cgroups_net_cls_primary_handle",
+        "cgroups_net_cls_secondary_handles",
         "cgroups_pids_max",
         "cgroups_root",
         "check_agent_port_range_only",

@@ -143,8 +143,8 @@ cgroups_enable_cfs | on | false | Limit CPU time strictly.
 cgroups_hierarchy | path | /sys/fs/cgroup | Where cgroups are mounted.
 cgroups_io_max | text | - | Rates at which a container may use block devices, such as 8:0 rbps=1048576 wbps=524288, separated by semicolons.
 cgroups_limit_swap | on | false | Limit memory and swap together.
-cgroups_net_cls_primary_handle | text | - | First half of the network classes to give to containers.
-cgroups_net_cls_secondary_handles | text | - | Range of second halves of the network classes.
+cgroups_net_cls_primary_handle | text | - | First half of the classes of network traffic to give to containers, such as 0x10; without it they are the operator's to give.
+cgroups_net_cls_secondary_handles | text | - | Range of the second halves, such as 0x1,0xfff; all by default.
 cgroups_pids_max | whole | 4096 | Processes and threads that a container may have; 0 is any number.
 cgroups_root | text | mesos | Name of the root of all containers' cgroups.
 check_agent_port_range_only | on | false | Watch only the ports that the agent offers.

@@ -12,6 +12,7 @@ from merismos.adapters.linux.usage import Usage, read_usage
 from merismos.core.agent.executors_state import Executor
 from merismos.core.agent.state import Agent, Phase, Task
 from merismos.core.agent.views.records import executor_name, executor_resources, resources_of
+from merismos.core.containers.net_class_plan import cgroup_info_of
 from merismos.model.resources import Resources
 from merismos.protocol.v1 import mesos
 from merismos.shell.metrics_system import system_metrics
@@ -56,6 +57,7 @@ def container_rows(
         status = mesos.ContainerStatus(
             container_id=mesos.ContainerID(value=own, parent=mesos.ContainerID(value=parent) if parent else None),
             network_infos=list(_networks_of(one)),
+            cgroup_info=cgroup_info_of(one.classid),
             executor_pid=one.pid or None,
         )
         statistics = _statistics([usage[pid] for pid in pids if pid in usage], resources, now)

@@ -15,10 +15,15 @@ V1_NAMES = {
     "cpu": ("cpu", "cpuacct"),
     "cpuset": ("cpuset",),
     "devices": ("devices",),
+    "hugetlb": ("hugetlb",),
     "mem": ("memory",),
+    "net_cls": ("net_cls",),
+    "net_prio": ("net_prio",),
+    "perf_event": ("perf_event",),
     "pids": ("pids",),
 }
-V2_NAMES = {"blkio": "io", "cpu": "cpu", "cpuset": "cpuset", "mem": "memory", "pids": "pids"}
+V2_NAMES = {"blkio": "io", "cpu": "cpu", "cpuset": "cpuset", "hugetlb": "hugetlb", "mem": "memory", "pids": "pids"}
+OPTIONAL = ("hugetlb", "net_cls", "net_prio", "perf_event")  # nobody misses them who doesn't ask for them
 UNIFIED = 2
 ISOLATORS = tuple(sorted(V1_NAMES))
 
@@ -68,11 +73,12 @@ def _is_writable(folder: Path, root: str) -> bool:
 
 
 def _obstacle_v2(hierarchy: Path, isolator: str, root: str) -> str | None:
-    if isolator == "devices":
-        return bpf_devices.obstacle() or obstacle_of_launcher(hierarchy, UNIFIED, root)
+    if isolator in {"devices", "perf_event"}:  # no controllers: a program, and what perf has without one
+        fault = bpf_devices.obstacle() if isolator == "devices" else None
+        return fault or obstacle_of_launcher(hierarchy, UNIFIED, root)
     name = V2_NAMES.get(isolator)
     if name is None:
-        return f"{isolator} is not supported with cgroups of version 2 yet; leave it out"
+        return f"cgroups of version 2 have no {isolator}; leave it out"
     if name not in (hierarchy / "cgroup.controllers").read_text(encoding="ascii").split():
         return (
             f"the controller {name} is not in {hierarchy}/cgroup.controllers; the kernel lacks it, a mount of version 1 has it, "

@@ -98,7 +98,11 @@ def _cgroups(hierarchy: Path = Path("/sys/fs/cgroup")) -> list[Finding]:
         why = cgroup_detection.obstacle_of_launcher(hierarchy, version) or obstacles["cpu"]
         return [_finding("cgroups", WARNING, f"an agent started here can't limit its tasks: {why}")]
     able = _finding("cgroups", OK, f"version {version}; an agent may have --isolation={','.join(ready)}")
-    return [able, *[_finding(f"cgroups/{one}", WARNING, why) for one, why in obstacles.items() if why is not None]]
+    missing = [(one, why) for one, why in obstacles.items() if why is not None]
+    return [
+        able,
+        *[_finding(f"cgroups/{one}", OK if one in cgroup_detection.OPTIONAL else WARNING, why) for one, why in missing],
+    ]
 
 
 def _images() -> Finding:

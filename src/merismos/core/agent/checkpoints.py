@@ -69,9 +69,10 @@ class LaunchBegun(Record):
 
 
 class Granted(Record):
-    """What of a kind there is only one of a task or an executor has: GPUs, by their numbers."""
+    """What a task or an executor has that nobody else has: GPUs, by their numbers, and a class of network traffic, 0 for none."""
 
     gpus: tuple[int, ...]
+    classid: int = 0
 
 
 class ContainerRuns(Record):

@@ -25,6 +25,7 @@ from merismos.core.agent.executors import deliver, kill_event, send, shut_down_e
 from merismos.core.agent.executors_state import Executor, ExecutorPhase
 from merismos.core.agent.state import Link, Phase
 from merismos.core.agent.statuses import as_told, owe_status
+from merismos.core.containers.net_class_plan import cgroup_info_of
 from merismos.model.task_states import TERMINAL
 from merismos.protocol import json, link
 from merismos.protocol.v1 import executor as api
@@ -222,6 +223,7 @@ def _complete_status(agent: Agent, executor: Executor, task: Task, status: mesos
         known,
         container_id=_container_of(executor, known.container_id),
         network_infos=joined or [mesos.NetworkInfo(ip_addresses=[address])],
+        cgroup_info=cgroup_info_of(executor.classid),
         executor_pid=executor.pid or None,
     )
 

@@ -52,7 +52,7 @@ def restore_executor(agent: Agent, taken: ExecutorTaken, story: list[AnyRecord])
             executor.pid = record.pid
             executor.started_wall_s = record.started_wall_s
         elif isinstance(record, Granted):
-            executor.gpus = record.gpus
+            executor.gpus, executor.classid = record.gpus, record.classid
     framework.executors[executor.executor_id] = executor
     agent.executors[executor.container_id] = executor
 

@@ -35,12 +35,14 @@ class Executor:
     """One executor.
 
     Shapes: `is_builtin`: it is a default one; `recovered` says that an earlier agent started it; `info` has its framework's id and the role of its resources filled in; `stream` is None while it isn't subscribed;
+    `classid` is its container's class of network traffic, 0 for none; `gpus` are those of its own, its tasks have theirs;
     `end_reason`, `end_message` and `limitation` are what its tasks hear when it is gone; `gpus` are those of its own, its tasks have theirs;
     `awaited` counts what is still being fetched or pulled, `image` is None until it is pulled.
     """
 
     __slots__ = (
         "awaited",
+        "classid",
         "completed",
         "container_id",
         "directory",
@@ -87,6 +89,7 @@ class Executor:
         self.recovered = False
         self.ended_at = 0.0
         self.gpus: tuple[int, ...] = ()
+        self.classid = 0
         self.awaited = 0
         self.image: PulledImage | None = None
 

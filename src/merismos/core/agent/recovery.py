@@ -246,7 +246,7 @@ def restore_saying(agent: Agent, record: AnyRecord, task: Task) -> None:
         case UpdateAcknowledged():
             agent.updates.take_off(task.framework_id, task.task_id, record.uuid)
         case Granted():
-            task.gpus = record.gpus
+            task.gpus, task.classid = record.gpus, record.classid
         case _:
             raise RecoveryError(f"{type(record).__name__} says nothing about a task")
 

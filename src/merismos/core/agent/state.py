@@ -98,13 +98,14 @@ class Phase(enum.Enum):
 class Task:
     """One task and its container: its own, or the one of the custom executor that runs it.
 
-    Shapes: `group` is the same for the tasks of one group, empty for others; `image` is None until it is pulled; `networks` are those that its container joined; `awaited` counts what is still being fetched or pulled, `prepared` says that nothing is; `delivered` says that its executor was sent it; `uuids` are those of the updates its executor sent; `gpus` are the numbers of those that it has.
+    Shapes: `group` is the same for the tasks of one group, empty for others; `image` is None until it is pulled; `networks` are those that its container joined; `awaited` counts what is still being fetched or pulled, `prepared` says that nothing is; `delivered` says that its executor was sent it; `uuids` are those of the updates its executor sent; `gpus` are the numbers of those that it has; `classid` is its container's class of network traffic, 0 for none.
     """
 
     __slots__ = (
         "acknowledged",
         "awaited",
         "checks",
+        "classid",
         "complete_at",
         "container_id",
         "delivered",
@@ -177,6 +178,7 @@ class Task:
         self.ip = ""
         self.networks: tuple[mesos.NetworkInfo, ...] = ()
         self.gpus: tuple[int, ...] = ()
+        self.classid = 0
 
     def is_custom(self) -> bool:
         """Say whether a custom executor runs the task."""

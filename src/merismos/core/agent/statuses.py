@@ -59,8 +59,9 @@ def render_container(agent: Agent, task: Task) -> bytes:
     if not networks:
         address = (task.ip or agent.settings.ip).encode()
         networks = b'{"ip_addresses":[{"protocol":"IPv4","ip_address":"%s"}]}' % address
-    return b',"container_status":{"container_id":{"value":"%s"%s},"network_infos":[%s]%s}' % (
-        own.encode(), nested, networks, pid,
+    net_cls = b',"cgroup_info":{"net_cls":{"classid":%d}}' % task.classid if task.classid else b""
+    return b',"container_status":{"container_id":{"value":"%s"%s},"network_infos":[%s]%s%s}' % (
+        own.encode(), nested, networks, net_cls, pid,
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import msgspec
 
 from merismos.core.containers.device_plan import BASE, CONTROLLER, plan_access, plan_change
+from merismos.core.containers.net_class_plan import NetClasses
 from merismos.protocol.v1 import mesos
 
 SHARES_PER_CPU = 1024
@@ -64,6 +65,7 @@ class CgroupSettings(msgspec.Struct, frozen=True, kw_only=True):
     cpuset_cpus: str = ""
     throttles: tuple[Throttle, ...] = ()
     devices: tuple[str, ...] = BASE
+    net_classes: NetClasses | None = None
     mem_total_mb: int = 0
 
 

@@ -76,7 +76,9 @@ def plan_executor(settings: AgentSettings, agent_id: str, framework: Framework, 
         executor=(executor.framework_id, executor.executor_id),
         cgroup=None
         if cgroups is None
-        else plan_cgroup(cgroups, executor.container_id, demand_of_executor(executor), entries_of(devices)),
+        else plan_cgroup(
+            cgroups, executor.container_id, demand_of_executor(executor), entries_of(devices), executor.classid
+        ),
         network=plan_network(executor.info.container, executor.container_id),
     )
     image = NO_IMAGE if is_rootfs(executor.info.container) else executor.image

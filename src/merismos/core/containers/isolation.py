@@ -12,7 +12,7 @@ import msgspec
 
 from merismos.model.rejection import Rejection
 
-CGROUPS = ("blkio", "cpu", "cpuset", "devices", "mem", "pids")
+CGROUPS = ("blkio", "cpu", "cpuset", "devices", "hugetlb", "mem", "net_cls", "net_prio", "perf_event", "pids")
 LAUNCHERS = ("posix", "linux")
 ALL = "cgroups/all"
 _SHORT = {"process": ("posix/cpu", "posix/mem"), "cgroups": ("cgroups/cpu", "cgroups/mem")}
@@ -32,7 +32,7 @@ _OF_IMAGES = (
     "volume/secret",
 )
 _NOT_YET = (
-    "appc/runtime", "cgroups/hugetlb", "cgroups/net_cls", "cgroups/net_prio", "cgroups/perf_event", "disk/xfs",
+    "appc/runtime", "disk/xfs",
     "docker/volume", "environment_secret", "filesystem/shared",
     "linux/capabilities", "linux/nnp", "linux/seccomp", "namespaces/ipc", "namespaces/pid",
     "network/port_mapping", "posix/rlimits", "volume/csi",

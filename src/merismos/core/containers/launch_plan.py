@@ -228,7 +228,7 @@ def plan_cgroup_of(settings: AgentSettings, task: Task) -> CgroupPlan | None:
         return None
     devices = entries_of(devices_of(settings.gpus, task.gpus))
     demand = demand_of(task.info.resources, task.info.limits)
-    return plan_cgroup(settings.cgroups, task.container_id, demand, devices)
+    return plan_cgroup(settings.cgroups, task.container_id, demand, devices, task.classid)
 
 
 def _plan_in_image(
