@@ -8,6 +8,8 @@ Errors: OSError with what was to be mounted where.
 from __future__ import annotations
 
 import ctypes
+import errno
+import functools
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,18 +21,29 @@ _OCTAL = 8
 
 
 def mount_overlay(layers: Sequence[Path], upper: Path, work: Path, target: Path) -> None:
-    """Stack `layers`, the topmost first, under a writable `upper`."""
-    options = f"lowerdir={':'.join(map(str, layers))},upperdir={upper},workdir={work}"
+    """Stack `layers`, the topmost first, under a writable `upper`, which nobody needs after the mount's end: it is never synced."""
+    writable = f"upperdir={upper},workdir={work}"
+    options = f"lowerdir={':'.join(map(str, layers))},{writable}"
     if len(options) < _OPTIONS_BYTES_MAX and ":" not in "".join(map(str, layers)):
-        _mount("overlay", target, "overlay", 0, options)
+        _mount_volatile(target, options)
         return
     fds = [os.open(layer, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC) for layer in layers]
     try:
         short = ":".join(f"/proc/self/fd/{fd}" for fd in fds)
-        _mount("overlay", target, "overlay", 0, f"lowerdir={short},upperdir={upper},workdir={work}")
+        _mount_volatile(target, f"lowerdir={short},{writable}")
     finally:
         for fd in fds:
             os.close(fd)
+
+
+def _mount_volatile(target: Path, options: str) -> None:
+    """Mount an overlay whose end doesn't write out the whole file system below it; a kernel before 5.10 can't."""
+    try:
+        _mount("overlay", target, "overlay", 0, f"{options},volatile")
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        _mount("overlay", target, "overlay", 0, options)
 
 
 def bind(fd: int, target: Path) -> None:
@@ -57,7 +70,7 @@ def mounts_below(directory: Path) -> list[str]:
     """Return where something is mounted in a directory, the deepest first."""
     inside = f"{directory}/"
     found = []
-    for line in Path("/proc/self/mountinfo").read_bytes().split(b"\n"):
+    for line in _lines_with(_escaped(os.fsencode(inside)), Path("/proc/self/mountinfo").read_bytes()):
         fields = line.split(b" ")
         if len(fields) > 4:  # noqa: PLR2004 - the column of the mount point
             path = os.fsdecode(_unescaped(fields[4]))
@@ -101,8 +114,21 @@ def _mount(source: str, target: Path, kind: str, flags: int, options: str) -> No
         raise OSError(number, f"cannot mount {kind or 'a bind'} at {target}: {os.strerror(number)}")
 
 
+@functools.cache
 def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
+
+
+def _lines_with(text: bytes, lines: bytes) -> list[bytes]:
+    """Return the lines in which a text occurs; most often there is none, and nothing is split."""
+    return [line for line in lines.split(b"\n") if text in line] if text in lines else []
+
+
+def _escaped(path: bytes) -> bytes:
+    """Return a path as the kernel prints it."""
+    for one in b"\\ \t\n":
+        path = path.replace(bytes([one]), b"\\%03o" % one)
+    return path
 
 
 def _unescaped(field: bytes) -> bytes:
