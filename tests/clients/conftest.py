@@ -15,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ import pytest
 
 PROGRAMS = Path(__file__).with_name("programs")
 MADE = Path(__file__).resolve().parents[2] / "var" / "clients"
+PYTHON = MADE / "venv" / "bin" / "python"
 READY_S_MAX = 20.0
 END_S_MAX = 15.0
 PROGRAM_S_MAX = 55.0
@@ -35,6 +37,7 @@ class Cluster:
     host: str
     port: int
     output: Path
+    state_dir: Path
 
     @property
     def address(self) -> str:
@@ -85,7 +88,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
         )  # fmt: skip
     try:
         host, port = _address_in_output(process, output)
-        yield Cluster(host, port, output)
+        yield Cluster(host, port, output, folder / "state")
     finally:
         process.send_signal(signal.SIGINT)
         try:
@@ -120,6 +123,14 @@ def _run(command: list[str], cluster: Cluster, folder: Path, **environment: str)
     return done.stdout
 
 
+def _first_line(process: subprocess.Popen[bytes]) -> str:
+    assert process.stdout is not None
+    with selectors.DefaultSelector() as ready:
+        ready.register(process.stdout, selectors.EVENT_READ)
+        assert ready.select(READY_S_MAX), f"nothing printed within {READY_S_MAX} s"
+    return process.stdout.readline().decode().strip()
+
+
 @dataclass(frozen=True)
 class Client:
     """Runs the programs that are written on the third-party clients."""
@@ -127,13 +138,38 @@ class Client:
     cluster: Cluster
     folder: Path
 
-    def python(self, program: str) -> list[str]:
-        """Run a Python program with the clients' interpreter and return the lines that it printed."""
+    def python(self, program: str, *arguments: str) -> list[str]:
+        """Run a Python program with the clients' environment and return the lines that it printed."""
         _installed("python")
-        interpreter = str(MADE / "venv" / "bin" / "python")
+        command = [str(PYTHON), str(PROGRAMS / program), self.cluster.address, *arguments]
         return _run(
-            [interpreter, str(PROGRAMS / program), self.cluster.address], self.cluster, self.folder
-        ).splitlines()
+            command, self.cluster, self.folder,
+            PATH=f"{PYTHON.parent}:{os.environ['PATH']}", HOME=str(self.folder), MERISMOS_STATE_DIR=str(self.cluster.state_dir), TOIL_CHECK_ENV="True",
+        ).splitlines()  # fmt: skip
+
+    @contextmanager
+    def running_task(self, name: str) -> Iterator[str]:
+        """Run a task until the block ends, and return its id."""
+        command = [
+            sys.executable, "-m", "merismos.cli", "--master", self.cluster.address,
+            "run", "--name", name, "--", "echo $MESOS_EXECUTOR_ID; exec sleep 600",
+        ]  # fmt: skip
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, cwd=self.folder) as process:
+            try:
+                yield _first_line(process)
+            finally:
+                process.send_signal(signal.SIGINT)
+
+    def mesos_cli(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run avmesos-cli, told about the cluster by its configuration file."""
+        _installed("python")
+        config = self.folder / "config.toml"
+        config.write_text(f'[master]\naddress = "{self.cluster.address}"\n', encoding="utf-8")
+        return subprocess.run(
+            [str(PYTHON), "-m", "avmesos.cli.mesos-cli", *arguments],
+            input=stdin, capture_output=True, text=True, cwd=self.folder, timeout=PROGRAM_S_MAX, check=False,
+            env={**os.environ, "PYTHONPATH": str(MADE / "avmesos-cli"), "MESOS_CLI_CONFIG": str(config)},
+        )  # fmt: skip
 
     def node(self, program: str) -> list[str]:
         """Run a JavaScript program and return the lines that it printed."""

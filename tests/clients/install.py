@@ -2,6 +2,7 @@
 
 Rules: the clients stay as their registries serve them, pinned with hashes by requirements/clients*.txt and js/package-lock.json.
 http-parser, which pymesos needs, ships C that a current Python can't compile; Cython writes it anew from the source beside it.
+Toil's extra for Mesos asks for pymesos on older Pythons only, and avmesos-cli for a newer Python: both run on this one as they are.
 What can't be installed here (no npm, no compiler, no network) is no error: the reason is written down, and its tests are skipped
 with it. What is installed already stays.
 """
@@ -14,11 +15,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 MADE = ROOT / "var" / "clients"
 PYTHON = MADE / "venv" / "bin" / "python"
+AVMESOS_CLI = MADE / "avmesos-cli"
 JS = Path(__file__).with_name("js")
 REQUIREMENTS = ROOT / "requirements"
 STEP_S_MAX = 300
@@ -68,8 +71,16 @@ def _install_http_parser() -> None:
     _pip("install", "--no-deps", "--no-build-isolation", unpacked)
 
 
+def _install_avmesos_cli() -> None:
+    shutil.rmtree(AVMESOS_CLI, ignore_errors=True)
+    into = ("install", "--no-compile", "--no-build-isolation", "--require-hashes", "--target", AVMESOS_CLI)
+    _pip(*into, "-r", REQUIREMENTS / "clients-avmesos-cli.txt")
+    itself = ("--no-deps", "--ignore-requires-python", "--upgrade")
+    _pip(*into, *itself, "-r", REQUIREMENTS / "clients-avmesos-cli-itself.txt")
+
+
 def install_python() -> None:
-    """Make a virtual environment with pymesos and avmesos in it."""
+    """Make a virtual environment with pymesos, avmesos, task-processing and toil in it, and a folder with avmesos-cli."""
     if sys.version_info[:2] != (3, 11):
         text = f"pymesos needs http-parser, which builds on Python 3.11 only; this is {sys.version.split()[0]}"
         raise RuntimeError(text)
@@ -79,8 +90,9 @@ def install_python() -> None:
     _run(sys.executable, "-m", "venv", "--clear", MADE / "venv")
     _pip("install", "--require-hashes", "-r", REQUIREMENTS / "clients-build.txt")
     _install_http_parser()
-    _pip("install", "--no-build-isolation", "--require-hashes", "-r", REQUIREMENTS / "clients.txt")
-    _run(PYTHON, "-c", "import avmesos, pymesos, http_parser.parser")
+    _pip("install", "--no-compile", "--no-build-isolation", "--require-hashes", "-r", REQUIREMENTS / "clients.txt")
+    _run(PYTHON, "-c", "import avmesos, pymesos, http_parser.parser, task_processing, toil")
+    _install_avmesos_cli()
 
 
 def install_npm() -> None:
@@ -126,8 +138,11 @@ def main() -> int:
     """Install what can be installed."""
     MADE.mkdir(parents=True, exist_ok=True)
     this = Path(__file__)
-    ensure("python", install_python, [REQUIREMENTS / "clients-build.txt", REQUIREMENTS / "clients.txt", this])
-    ensure("npm", install_npm, [JS / "package.json", JS / "package-lock.json", this])
+    with ThreadPoolExecutor() as both:
+        python = both.submit(ensure, "python", install_python, [*sorted(REQUIREMENTS.glob("clients*.txt")), this])
+        npm = both.submit(ensure, "npm", install_npm, [JS / "package.json", JS / "package-lock.json", this])
+        python.result()
+        npm.result()
     return 0
 
 

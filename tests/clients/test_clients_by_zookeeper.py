@@ -52,7 +52,7 @@ def test_a_client_follows_zookeeper_to_the_leader(
     _installed("python")
     leader = masters.leader()
     interpreter = str(MADE / "venv" / "bin" / "python")
-    where = Cluster("127.0.0.1", leader.port, leader.log)
+    where = Cluster("127.0.0.1", leader.port, leader.log, tmp_path)
     said = _run([interpreter, str(PROGRAMS / program), masters.url], where, tmp_path)
     ended = sorted(
         " ".join(line.split()[:2]) for line in said.splitlines() if line.split()[1] in {"TASK_FINISHED", "TASK_FAILED"}

@@ -47,6 +47,7 @@ _ZOOKEEPER_STOP_S_MAX: Final = 3.0
 _RESTART_S: Final = 0.2
 _UNCOUNTED: Final = (EXIT_AGAIN, -signal.SIGKILL)
 _RETRY_MS: Final = 50  # an agent may be there before its master
+_EXECUTORS_BACK_S: Final = 15  # as long as pymesos waits at most before it tries an agent again
 _PORTS_FROM, _PORTS_TO = 31000, 32000
 
 
@@ -182,6 +183,7 @@ class LocalMachines:
             f"--resources={resources}",
             f"--attributes=rack:r{number}",
             f"--registration_backoff_factor={_RETRY_MS}ms",
+            f"--executor_reregistration_timeout={_EXECUTORS_BACK_S}secs",
             f"--fetcher_cache_dir={self.work_dir}/fetch",
         )
 

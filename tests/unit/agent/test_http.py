@@ -228,6 +228,22 @@ def test_files_are_read_by_either_api_and_from_any_origin(tmp_path: Path) -> Non
     with_agent(scenario, rig)
 
 
+def test_a_run_is_attached_by_its_real_path_and_by_the_newest_one_of_its_executor_as_recorded(recordings: Path) -> None:
+    def shapes(attached: dict[str, str]) -> set[tuple[str | bool, ...]]:
+        return {
+            (*path.removeprefix(real.partition("/slaves/")[0]).split("/")[1::2], path.rsplit("/", 1)[1] == "latest")
+            for path, real in attached.items()
+        }
+
+    async def scenario(ask: Ask) -> None:
+        ours = (await ask("/files/debug")).json()
+        assert shapes(ours) == shapes(body_of(recordings, "v0/agent_files_debug.json"))
+        assert len(ours) == 3 * len(set(ours.values()))
+        assert all(path in ours for path in ours.values())
+
+    with_agent(scenario, lively())
+
+
 # ------------------------------------------------------------------ against the recordings
 
 

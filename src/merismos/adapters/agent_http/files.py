@@ -119,9 +119,9 @@ class SandboxFiles:
             os.close(fd)
 
     def attached(self) -> dict[str, str]:
-        """Return the virtual paths of the runs that the agent remembers, with the real ones."""
+        """Return the paths of the runs that the agent remembers, with the real ones: the real one itself, and `latest` for it, twice."""
         agent = self._agent
-        found = {}
+        found: dict[str, str] = {}
         for framework in (*agent.frameworks.values(), *agent.completed_frameworks):
             runs: tuple[Task | Executor, ...] = (
                 *framework.completed,
@@ -131,7 +131,8 @@ class SandboxFiles:
             )
             for run in runs:
                 virtual = f"/frameworks/{framework.framework_id}/executors/{run.executor_id}/runs/latest"
-                found[virtual] = run.directory
+                real = run.directory
+                found |= dict.fromkeys((virtual, real, f"{os.path.dirname(real)}/latest"), real)  # noqa: PTH120 - a text, no Path to build
         return dict(sorted(found.items()))
 
 
