@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -32,12 +33,14 @@ def main(master):
         "mesos_task",
         {"role": "*", "mesos_address": master, "framework_name": "yelp", "initial_decline_delay": 1.0},
     )
-    lines = []
-    logging_executor = MesosLoggingExecutor(
-        mesos,
-        handler=lambda task_id, message, _: lines.append((_name(task_id), message)),
-        format_string="{line}",
-    )
+    lines, logged = [], threading.Event()
+
+    def log(task_id, message, stream):
+        lines.append((_name(task_id), message))
+        if len(lines) == len(LINES):
+            logged.set()
+
+    logging_executor = MesosLoggingExecutor(mesos, handler=log, format_string="{line}")
     executor = RetryingExecutor(TimeoutExecutor(logging_executor))
     config = mesos.TASK_CONFIG_INTERFACE
     marker = Path.cwd() / "tried"
@@ -58,8 +61,7 @@ def main(master):
             print(_name(event.task_id), event.platform_type, flush=True)
             if event.terminal:
                 ended.add(_name(event.task_id))
-    while len(lines) < len(LINES) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    logged.wait(max(0, deadline - time.monotonic()))
     executor.stop()
     for name, line in lines:
         print("log", name, line, flush=True)
