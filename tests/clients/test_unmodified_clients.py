@@ -73,7 +73,10 @@ def test_a_job_on_task_processing_is_retried_timed_out_and_logged(client: Client
     assert of["says"] == [*began, "finished"]
     assert of["flaky"] == [*began, *began, "finished"]
     assert of["sleeper"] == [*began, "killed"]
-    assert [line for line in lines if line.startswith("log ")] == ["log says hello from yelp", "log says aside"]
+    assert [line for line in lines if line.startswith("log ")] == [
+        "log says stdout hello from yelp",
+        "log says stderr aside",
+    ]
 
 
 def test_a_workflow_on_toil_runs_by_its_own_executor_and_tries_a_failed_job_again(client: Client) -> None:

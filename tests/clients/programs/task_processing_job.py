@@ -1,7 +1,7 @@
 """A job on Yelp's task-processing: `task_processing_job.py HOST:PORT`, with its executors that log, time out and retry on top of each other.
 
 `says` prints a line, `flaky` fails once and is tried again, `sleeper` sleeps past its time. Prints `TASK PLATFORM-TYPE` for each event,
-`log TASK LINE` for what the logging executor read from the agent.
+`log TASK STREAM LINE` for what the logging executor read from the agent.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def main(master):
     lines, logged = [], threading.Event()
 
     def log(task_id, message, stream):
-        lines.append((_name(task_id), message))
+        lines.append((_name(task_id), stream, message))
         if len(lines) == len(LINES):
             logged.set()
 
@@ -63,8 +63,8 @@ def main(master):
                 ended.add(_name(event.task_id))
     logged.wait(max(0, deadline - time.monotonic()))
     executor.stop()
-    for name, line in lines:
-        print("log", name, line, flush=True)
+    for line in lines:
+        print("log", *line, flush=True)
     return 0 if ended == set(wanted) else 1
 
 

@@ -128,7 +128,6 @@ def test_a_custom_executor_has_a_network_of_its_own() -> None:
     ("given", "said"),
     [
         (container(ASKED, ASKED), "Attempted to join CNI network 'net' multiple times"),
-        (container({"port_mappings": [{"host_port": 1, "container_port": 1}]}), "port mappings need a network"),
         (
             container({"name": "net", "port_mappings": [{"host_port": 70000, "container_port": 1}]}),
             "ports are 1 to 65535",
@@ -144,6 +143,12 @@ def test_a_network_that_makes_no_sense_is_refused_in_words(given: dict[str, Any]
     rig = Rig.registered(networks=True)
     rig.run(task("t", container=given))
     assert said in rig.updates()[0]["message"]
+
+
+def test_a_network_without_a_name_is_the_agents_and_its_port_mappings_are_passed_over() -> None:
+    rig = Rig.registered(networks=True)
+    rig.run(task("t", container=container({"port_mappings": [{"host_port": 1, "container_port": 1}]})))
+    assert rig.last(effects.LaunchContainer).network is None
 
 
 def test_a_task_of_a_group_names_no_networks_and_an_agent_without_any_refuses_them() -> None:

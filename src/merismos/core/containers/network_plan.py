@@ -1,6 +1,7 @@
 """Which networks a container joins, and what it finds there: names, resolvers, addresses.
 
-Rules: a container with named networks has a network of its own, and no other way out; without one it shares its agent's. What is nested
+Rules: a container with named networks has a network of its own, and no other way out; without one it shares its agent's, and port
+mappings of what has no name are passed over, as in Mesos (task-processing always sends one). What is nested
 shares its parent's: tasks of a group are in their executor's network, checks and sessions in their task's. What can't be is refused
 in words before anything is started, but for a network that nobody knows: its file may come later, so that is said at the launch.
 Source: Mesos, docs/cni.md.
@@ -84,10 +85,7 @@ def validate_networks(settings: AgentSettings, container: mesos.ContainerInfo | 
     """Say why this agent can't have a container join its networks, None where it can."""
     networks = named_networks(container)
     if not networks:
-        ports = [
-            one for info in (container.network_infos if container is not None else []) for one in info.port_mappings
-        ]
-        return _refused("port mappings need a network: give network_infos a name") if ports else None
+        return None
     if not settings.networks:
         what = "start it with --isolation=network/cni, --network_cni_config_dir and --network_cni_plugins_dir"
         return _refused(f"network '{networks[0].name}': this agent joins none; {what}")
