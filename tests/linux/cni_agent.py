@@ -24,7 +24,7 @@ from aiohttp.connector import AddrInfoType
 
 from linux.cgroup_agent import LIMIT_S, eventually
 from merismos.adapters.linux import netns
-from merismos.adapters.linux.mounts import mounts_below
+from merismos.adapters.linux.mounts import mounts_below, unmount_below
 from merismos.protocol import link
 from process.agent_process import AgentUnderTest
 from process.link_master import link_master, task
@@ -70,8 +70,7 @@ class Machine:
         netns.create(self.namespace)
 
     def close(self) -> None:
-        netns.remove(self.namespace)
-        netns.close_directory(self.namespaces)
+        unmount_below(self.folder)
 
     def command(self, *words: str) -> tuple[str, ...]:
         return ("nsenter", f"--net={self.namespace}", "--", *words)
@@ -174,20 +173,32 @@ class CniAgent:
             while await self.machine.ask(ip, port) != b"served":
                 await asyncio.sleep(0)
 
-    async def containers(self) -> list[dict[str, Any]]:
-        """Return what the agent says of its containers."""
+    async def call(self, kind: str, **fields: object) -> dict[str, Any]:
+        """Return what the agent answers to a call."""
         pid = (*self.master.of(link.RegisterAgent), *self.master.of(link.ReregisterAgent))[-1].pid
 
         def make(address: AddrInfoType) -> socket.socket:
             return netns.socket_in(self.machine.namespace, *address[:3])
 
         connector = aiohttp.TCPConnector(socket_factory=make)
+        body = {"type": kind, **({kind.lower(): fields} if fields else {})}
         async with (
             aiohttp.ClientSession(connector=connector) as session,
-            session.post(f"http://{pid.partition('@')[2]}/api/v1", json={"type": "GET_CONTAINERS"}) as answer,
+            session.post(f"http://{pid.partition('@')[2]}/api/v1", json=body) as answer,
         ):
-            rows: list[dict[str, Any]] = (await answer.json())["get_containers"]["containers"]
-            return rows
+            text = await answer.text()
+            assert answer.status == 200, text
+            found: dict[str, Any] = json.loads(text or "{}")
+            return found
+
+    async def containers(self) -> list[dict[str, Any]]:
+        """Return what the agent says of its containers."""
+        rows: list[dict[str, Any]] = (await self.call("GET_CONTAINERS"))["get_containers"]["containers"]
+        return rows
+
+    def nested_output(self, task_id: str, name: str) -> str:
+        home = self.agent.work_dir / f"slaves/S0/frameworks/F/executors/{task_id}/runs/latest/containers/{name}"
+        return "".join((home / file).read_text() for file in ("stdout", "stderr"))
 
     def records(self) -> list[Path]:
         return [path for path in self.directory.glob("*") if path.is_dir()]

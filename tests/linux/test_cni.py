@@ -13,6 +13,7 @@ from linux.image_agent import make_images, of_docker
 from linux.image_agent import why_not as images_missing
 from linux.loops import in_a_loop
 from linux.test_images import run_group
+from merismos.adapters.linux import netns
 from process.link_master import task
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
@@ -256,6 +257,54 @@ async def test_what_was_being_joined_when_an_agent_was_killed_is_left_and_joined
         assert [call[0] for call in watched.calls("bridge")] == ["ADD", "DEL", "ADD"]
 
 
+@in_a_loop
+async def test_what_a_reboot_left_is_let_go_of_at_the_next_start(tmp_path: Path) -> None:
+    async with cni_agent(tmp_path, configs=[bridge("net", tmp_path, "10.201.0.0/24")]) as agent:
+        agent.run("t", "exec sleep 600", "net")
+        pid = await agent.agent.pid_of("t")
+        await agent.agent.kill()
+        agent.machine.signal(pid)
+        netns.close_directory(agent.directory)
+        assert agent.machine.leases()
+        await agent.agent.start()
+        await agent.until_clean()
+        assert "can't be left" not in agent.agent.said()
+
+
+@in_a_loop
+async def test_a_task_that_is_killed_while_a_plugin_hangs_does_not_wait_for_it(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    watched.put(
+        "bridge", 'case "$CNI_COMMAND" in ADD) /usr/lib/cni/bridge && sleep 600;; esac; exec /usr/lib/cni/bridge'
+    )
+    flag = f"--network_cni_plugins_dir={watched.directory}"
+    async with cni_agent(tmp_path, flag, configs=[bridge("net", tmp_path, "10.201.0.0/24")]) as agent:
+        agent.run("t", "exec sleep 600", "net")
+        await eventually(lambda: bool(agent.machine.leases()))
+        agent.kill("t")
+        status = await agent.end_of("t")
+        assert (status["state"], status["message"]) == ("TASK_KILLED", "Killed before delivery to the executor")
+        await agent.until_clean()
+
+
+@in_a_loop
+async def test_a_process_of_another_user_and_what_is_nested_in_a_task_are_in_its_network(tmp_path: Path) -> None:
+    async with cni_agent(tmp_path, "--switch_user", configs=[bridge("net", tmp_path, "10.201.0.0/24")]) as agent:
+        line = "id -un; ip -4 -o address show eth0; cat /etc/hostname; exec sleep 600"
+        agent.run("t", {"value": line, "user": "nobody"}, "net", container={"hostname": "me"})
+        ip = await agent.ip_of("t")
+        await eventually(lambda: "me\n" in agent.output("t"))
+        assert agent.output("t").startswith("nobody\n")
+        assert f"inet {ip}/24" in agent.output("t")
+        name = {"value": "inner", "parent": {"value": agent.container("t")}}
+        command = {"value": "ip -4 -o address show eth0; hostname"}
+        await agent.call("LAUNCH_NESTED_CONTAINER", container_id=name, command=command)
+        await agent.call("WAIT_NESTED_CONTAINER", container_id=name)
+        output = agent.nested_output("t", "inner")
+        assert f"inet {ip}/24" in output
+        assert output.endswith("me\n")
+
+
 HOSTILE = {
     "fails": (
         'echo \'{"code": 7, "msg": "no address", "details": "is left"}\'; exit 1',
@@ -345,4 +394,4 @@ async def test_a_container_sees_no_other_container_s_network(tmp_path: Path) -> 
         agent.run("other", "exec sleep 600", "net")
         await agent.infos_of("other")
         mounts = await agent.output_of("t", "cat /proc/self/mountinfo", "net")
-        assert "isolators/network/cni" not in "".join(row for row in mounts.splitlines() if "nsfs" in row)
+        assert not [row for row in mounts.splitlines() if "nsfs" in row and str(agent.directory) in row]

@@ -23,6 +23,7 @@ from merismos.model.rejection import Rejection
 
 _ANSWER_BYTES_MAX = 1 << 20
 _CONFIG_BYTES_MAX = 1 << 20
+_AT_ONCE_MAX = 32
 _SUFFIXES = (".conf", ".conflist", ".json")
 
 
@@ -94,6 +95,7 @@ class CniPlugins:
     def __init__(self, path: str, timeout_s: float) -> None:
         self._path = path
         self._timeout_s = timeout_s
+        self._room = asyncio.Semaphore(_AT_ONCE_MAX)
         setpriv = shutil.which("setpriv")
         # an agent that is killed takes its plugins with it
         self._prefix = [] if setpriv is None else [setpriv, "--pdeathsig", "KILL", "--"]
@@ -112,7 +114,7 @@ class CniPlugins:
     async def run(
         self, command: str, kind: str, stdin: bytes, *, container_id: str, netns: Path, interface: str
     ) -> bytes:
-        """Run a plugin to its good end; return what it wrote.
+        """Run a plugin to its good end, beside not too many others; return what it wrote.
 
         Errors: NetworkError.
         """
@@ -125,11 +127,32 @@ class CniPlugins:
             "CNI_IFNAME": interface,
             "CNI_PATH": self._path,
         }
+        async with self._room:
+            process = await self._start(program, stdin, environment)
+            try:
+                async with asyncio.timeout(self._timeout_s):
+                    answer, said = await asyncio.gather(_read_all(process.stdout), _read_all(process.stderr))
+                    status = await process.wait()
+            except BaseException as error:
+                await _end(process)
+                if isinstance(error, TimeoutError):
+                    text = f"did not end within {self._timeout_s:g} s of {command}, and is killed"
+                elif isinstance(error, _TooMuchError):
+                    text = f"wrote more than {_ANSWER_BYTES_MAX} bytes, and is killed"
+                else:
+                    raise
+                raise NetworkError(f"the CNI plugin '{kind}' {text}") from error
+        if status != 0:
+            why = cni_format.read_error(answer, said.decode(errors="replace"))
+            raise NetworkError(f"the CNI plugin '{kind}' failed to {command}: {why}")
+        return answer
+
+    async def _start(self, program: str, stdin: bytes, environment: dict[str, str]) -> asyncio.subprocess.Process:
         fd = os.memfd_create("cni", os.MFD_CLOEXEC)  # a plugin that doesn't read keeps nobody waiting
         try:
             os.write(fd, stdin)
             os.lseek(fd, 0, os.SEEK_SET)
-            process = await asyncio.create_subprocess_exec(
+            return await asyncio.create_subprocess_exec(
                 *self._prefix,
                 program,
                 stdin=fd,
@@ -139,26 +162,9 @@ class CniPlugins:
                 start_new_session=True,
             )
         except OSError as error:
-            raise NetworkError(f"the CNI plugin '{kind}' can't be started: {error.strerror or error}") from error
+            raise NetworkError(f"the CNI plugin {program} can't be started: {error.strerror or error}") from error
         finally:
             os.close(fd)
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                answer, said = await asyncio.gather(_read_all(process.stdout), _read_all(process.stderr))
-                status = await process.wait()
-        except BaseException as error:
-            await _end(process)
-            if isinstance(error, TimeoutError):
-                text = f"did not end within {self._timeout_s:g} s of {command}, and is killed"
-            elif isinstance(error, _TooMuchError):
-                text = f"wrote more than {_ANSWER_BYTES_MAX} bytes, and is killed"
-            else:
-                raise
-            raise NetworkError(f"the CNI plugin '{kind}' {text}") from error
-        if status != 0:
-            why = cni_format.read_error(answer, said.decode(errors="replace"))
-            raise NetworkError(f"the CNI plugin '{kind}' failed to {command}: {why}")
-        return answer
 
 
 class _TooMuchError(Exception):

@@ -61,8 +61,13 @@ class NetworkRecords:
         self.directory = directory
 
     def open(self) -> None:
-        """Make the directory."""
+        """Make the directory; a namespace that a reboot has ended is forgotten, or plugins would take its file for one."""
         netns.open_directory(self.directory)
+        alive = netns.find_all(self.directory)
+        for container_id in self.containers():
+            path = self.path(container_id, NAMESPACE)
+            if str(path) not in alive:
+                path.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let go of every namespace that is left."""
@@ -132,6 +137,7 @@ def _replace(path: Path, content: bytes, mode: int = 0o600) -> None:
     new = path.with_name(f".{path.name}.new")
     fd = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
     try:
+        os.fchmod(fd, mode)
         os.write(fd, content)
     finally:
         os.close(fd)

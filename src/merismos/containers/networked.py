@@ -49,6 +49,7 @@ class NetworkedContainers:
         """Let a container whose networks are being joined never start; False where it isn't so."""
         if container_id in self._starting:
             self._unwanted[container_id] = None
+            self.networks.abort(container_id)
         return container_id in self._starting
 
     def enter(self, owner: str) -> list[Step]:

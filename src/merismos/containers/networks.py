@@ -102,6 +102,12 @@ class ContainerNetworks:
             joining.add_done_callback(lambda _: self._joining.pop(owner, None))
         await asyncio.shield(joining)
 
+    def abort(self, owner: str) -> None:
+        """Let what a container is joining be left: whoever waits for it is cancelled."""
+        joining = self._joining.get(owner)
+        if joining is not None:
+            joining.cancel()
+
     async def leave(self, owner: str) -> None:
         """Leave the networks of a container, if it has some; a plugin that can't is asked again later."""
         joining = self._joining.get(owner)

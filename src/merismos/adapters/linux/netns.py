@@ -17,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from merismos.adapters.linux.mounts import bind, bind_private, is_mounted, unmount
+from merismos.adapters.linux.mounts import bind, bind_private, is_mounted, mounts_below, unmount
 
 _CLONE_NEWNET = 0x40000000
 _SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
@@ -61,6 +61,11 @@ def remove(path: Path) -> None:
     """Let go of a namespace: it ends with its last process."""
     unmount(path)
     path.unlink(missing_ok=True)
+
+
+def find_all(directory: Path) -> list[str]:
+    """Return the namespaces that are held in a directory."""
+    return mounts_below(directory)
 
 
 def socket_in(path: Path, family: int, kind: int, protocol: int = 0) -> socket.socket:
