@@ -14,6 +14,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -47,7 +48,16 @@ def run(arguments: argparse.Namespace) -> int:
 
 def check_machine() -> list[Finding]:
     """Look at this machine."""
-    return [_python(), _open_files(), *_cgroups(), _images(), check_docker(), _temporary_folder(), _local_cluster()]
+    return [
+        _python(),
+        _open_files(),
+        *_cgroups(),
+        _images(),
+        check_docker(),
+        check_networks(),
+        _temporary_folder(),
+        _local_cluster(),
+    ]
 
 
 def check_cluster(given: str | None) -> list[Finding]:
@@ -136,6 +146,23 @@ def check_docker(path: str = "/var/run/docker.sock", within_s: float = 2.0) -> F
     if not answers:
         return _finding("docker", WARNING, f"what answers at {path} is no Docker Engine")
     return _finding("docker", OK, "answers; an agent may have --containerizers=mesos,docker")
+
+
+def check_networks(
+    directories: Sequence[str] = ("/usr/lib/cni", "/opt/cni/bin"), configs: str = "/etc/cni/net.d"
+) -> Finding:
+    """Say whether containers may join networks of CNI here."""
+    found = next((one for one in directories if os.path.exists(f"{one}/bridge")), None)  # noqa: PTH110 - one system call, no Path to build
+    if found is None:
+        how = "for networks of containers: apt-get install containernetworking-plugins"
+        return _finding("networks", OK, f"no CNI plugins are in {' and '.join(directories)}; {how}")
+    plugins = ", ".join(sorted(path.name for path in Path(found).iterdir()))
+    if shutil.which("iptables") is None:
+        what = "but no iptables, without which ports can't be mapped: apt-get install iptables"
+        return _finding("networks", WARNING, f"CNI plugins are in {found} ({plugins}), {what}")
+    how = f"an agent that is root may have --network_cni_plugins_dir={found} --network_cni_config_dir={configs}"
+    lacks = "" if os.path.isdir(configs) else ", once there are networks"  # noqa: PTH112 - one system call, no Path to build
+    return _finding("networks", OK, f"{how}{lacks}; plugins: {plugins}")
 
 
 def _temporary_folder() -> Finding:
