@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from linux import cgroup_agent, docker_daemon, image_agent
+from linux import cgroup_agent, cni_agent, docker_daemon, image_agent, lxc_agent
+from linux.cni_agent import PLUGINS, Machine, bridge
 from linux.docker_daemon import DockerDaemon
-from process.agent_process import agent_under_test
+from process.agent_process import AgentUnderTest
 from process.crashes.crashing import Crashing
-from process.crashes.kinds import NEED_NOTHING, NEED_ROOT, Kind
+from process.crashes.kinds import NEED_NOTHING, NEED_ROOT, NETWORK, Kind
 from process.crashes.leaks import Leaks
+from process.link_master import link_master
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(3600)]
 CRASHES = int(os.environ.get("MERISMOS_CRASHES", "20"))
@@ -26,36 +30,70 @@ FLAGS = ("--http_executor_domain_sockets", "--executor_reregistration_timeout=30
 
 
 def test_an_agent_that_is_killed_at_any_instant_loses_no_task_and_runs_none_twice(tmp_path: Path) -> None:
-    crash_often(tmp_path, NEED_NOTHING, max(CRASHES // 4, 1), Leaks(tmp_path, tmp_path / "w"))
+    crash_often(NEED_NOTHING, max(CRASHES // 4, 1), Leaks(tmp_path))
 
 
 def test_an_agent_that_is_killed_at_any_instant_leaks_nothing_of_any_kind_of_container(tmp_path: Path) -> None:
-    reason = cgroup_agent.why_not("mem", "pids") or image_agent.why_not() or docker_daemon.why_not()
+    reasons = (
+        cgroup_agent.why_not("mem", "pids"),
+        image_agent.why_not(),
+        lxc_agent.why_not(),
+        cni_agent.why_not(),
+        docker_daemon.why_not(),
+    )
+    reason = next(filter(None, reasons), "")
     if reason:
         pytest.skip(reason)
-    root = cgroup_agent.new_root()
-    with DockerDaemon() as daemon:
-        flags = (
-            "--isolation=cgroups/mem,cgroups/pids,filesystem/linux,docker/runtime",
-            f"--cgroups_root={root}",
-            "--image_providers=docker",
-            f"--docker_registry={image_agent.make_images(tmp_path)}",
-            f"--docker_store_dir={tmp_path / 'store'}",
-            "--containerizers=mesos,docker",
-            f"--docker_socket={daemon.socket}",
-            "--docker_remove_delay=0ns",
-        )
-        leaks = Leaks(tmp_path, tmp_path / "w", root, daemon)
-        crash_often(tmp_path, NEED_NOTHING + NEED_ROOT, CRASHES, leaks, *flags)
+    machine = Machine(tmp_path)
+    try:
+        with DockerDaemon() as daemon:
+            leaks = Leaks(tmp_path, cgroup_agent.new_root(), daemon, machine)
+            crash_often(NEED_NOTHING + NEED_ROOT, CRASHES, leaks, *flags_for_all(leaks, machine, daemon))
+    finally:
+        machine.close()
 
 
-def crash_often(folder: Path, kinds: tuple[Kind, ...], crashes: int, leaks: Leaks, *flags: str) -> None:
-    marks = folder / "marks"
+def flags_for_all(leaks: Leaks, machine: Machine, daemon: DockerDaemon) -> list[str]:
+    """Return the flags of an agent that runs every kind, and make what it needs for them."""
+    folder = leaks.folder
+    machine.add(bridge(NETWORK, folder, "10.217.0.0/16"))
+    lxc_agent.make_rootfs(folder / "lxc" / lxc_agent.NAME / "rootfs")
+    return [
+        "--isolation=cgroups/mem,cgroups/pids,filesystem/linux,docker/runtime,network/cni",
+        f"--cgroups_root={leaks.root}",
+        f"--network_cni_config_dir={machine.configs}",
+        f"--network_cni_plugins_dir={PLUGINS}",
+        "--image_providers=docker",
+        f"--docker_registry={image_agent.make_images(folder)}",
+        f"--docker_store_dir={folder / 'store'}",
+        "--containerizers=mesos,lxc,docker",
+        f"--lxc_path={folder / 'lxc'}",
+        f"--docker_socket={daemon.socket}",
+        "--docker_remove_delay=0ns",
+    ]
+
+
+@asynccontextmanager
+async def crashing_agent(leaks: Leaks, *flags: str) -> AsyncIterator[AgentUnderTest]:
+    """Start an agent, in a network namespace of its own where there is one."""
+    machine = leaks.machine
+    async with link_master(None if machine is None else machine.listen()) as master:
+        agent = AgentUnderTest(master, leaks.work_dir, (*FLAGS, *flags))
+        agent.launcher = () if machine is None else machine.command()
+        await agent.start()
+        try:
+            yield agent
+        finally:
+            await agent.end()
+
+
+def crash_often(kinds: tuple[Kind, ...], crashes: int, leaks: Leaks, *flags: str) -> None:
+    marks = leaks.folder / "marks"
     marks.mkdir()
 
     async def scenario() -> None:
-        async with agent_under_test(leaks.work_dir, *FLAGS, *flags) as agent:
-            crashing = Crashing(agent, kinds, marks, SEED)
+        async with crashing_agent(leaks, *flags) as agent:
+            crashing = Crashing(agent, kinds, marks, SEED, leaks.machine)
             try:
                 await crashing.begin()
                 before = await crashing.until_clean(leaks)
@@ -72,4 +110,5 @@ def crash_often(folder: Path, kinds: tuple[Kind, ...], crashes: int, leaks: Leak
 
     nothing = leaks.listed()
     asyncio.run(scenario())
-    assert [one for one in leaks.listed() if not one.startswith(f"file {folder / 'store/layers'}")] == nothing
+    layers = f"file {leaks.folder / 'store/layers'}"
+    assert [one for one in leaks.listed() if not one.startswith(layers)] == nothing

@@ -11,6 +11,8 @@ from typing import Any
 
 import aiohttp
 
+from linux.cni_agent import Machine
+from merismos.adapters.linux import netns
 from merismos.protocol import link
 from process.agent_process import AgentUnderTest
 from process.crashes.kinds import ENDS, SLEEPS, Kind
@@ -36,7 +38,9 @@ class Call:
 class Crashing:
     """An agent, the kinds of containers that it runs, and what is known of each of them."""
 
-    def __init__(self, agent: AgentUnderTest, kinds: tuple[Kind, ...], marks: Path, seed: int) -> None:
+    def __init__(
+        self, agent: AgentUnderTest, kinds: tuple[Kind, ...], marks: Path, seed: int, machine: Machine | None
+    ) -> None:
         self.agent = agent
         self.kinds = kinds
         self.marks = marks
@@ -49,7 +53,8 @@ class Crashing:
         self.number = 0
         self.parent = ""
         self.kind = kinds[0]
-        self.session = aiohttp.ClientSession()
+        factory = None if machine is None else lambda info: netns.socket_in(machine.namespace, *info[:3])
+        self.session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(socket_factory=factory))
         self._asking: set[asyncio.Task[None]] = set()
 
     # ------------------------------------------------------------------ what is asked for

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from linux import image_agent
+from linux import image_agent, lxc_agent
 from linux.docker_daemon import IMAGE
 from merismos.protocol import link
 from process.link_master import FRAMEWORK, task
@@ -29,7 +29,8 @@ ENDS = {
     SLEEPS: "TASK_KILLED",
 }
 PAIRS = (("true", "sleep 0.1"), ("exit 3", SLEEPS), (SLEEPS, SLEEPS), ("sleep 0.1", "exit 3"))
-TASKS_OF_AN_EXECUTOR = 6
+TASKS_OF_AN_EXECUTOR = 10
+NETWORK = "net"
 GRACE = {"kill_policy": {"grace_period": {"nanoseconds": 100_000_000}}}
 FRAMEWORK_BYTES = json.dumps({**FRAMEWORK, "checkpoint": True}).encode()
 _ALL = ("TASK_STARTING", "TASK_RUNNING", "TASK_KILLING")
@@ -100,6 +101,16 @@ def docker(crashing: Crashing, name: str) -> None:
     crashing.agent.master.run(task(name, crashing.expect(name), **in_a_root("DOCKER", crashing, docker=own), **GRACE))
 
 
+def lxc(crashing: Crashing, name: str) -> None:
+    mesos = {"image": {"type": "APPC", "appc": {"name": lxc_agent.NAME}}}
+    crashing.agent.master.run(task(name, crashing.expect(name), **in_a_root("MESOS", crashing, mesos=mesos), **GRACE))
+
+
+def network(crashing: Crashing, name: str) -> None:
+    container = {"type": "MESOS", "network_infos": [{"name": NETWORK}]}
+    crashing.agent.master.run(task(name, crashing.expect(name), container=container, **GRACE))
+
+
 def in_a_root(kind: str, crashing: Crashing, **fields: object) -> dict[str, Any]:
     """Return the fields of a task that sees the marks though it has a root of its own."""
     place = str(crashing.marks)
@@ -117,4 +128,4 @@ NEED_NOTHING = (
     Kind("nested", nested),
     Kind("standalone", standalone),
 )
-NEED_ROOT = (Kind("image", image), Kind("docker", docker))
+NEED_ROOT = (Kind("image", image), Kind("docker", docker), Kind("lxc", lxc), Kind("network", network))

@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from linux.cni_agent import Machine
 from linux.docker_daemon import DockerDaemon
 from merismos.containers import supervisor
 
@@ -22,11 +23,14 @@ _CGROUP_DEPTH_MAX = 6
 class Leaks:
     """Where to look."""
 
-    def __init__(self, folder: Path, work_dir: Path, root: str = "", daemon: DockerDaemon | None = None) -> None:
+    def __init__(
+        self, folder: Path, root: str = "", daemon: DockerDaemon | None = None, machine: Machine | None = None
+    ) -> None:
         self.folder = folder
-        self.work_dir = work_dir
+        self.work_dir = folder / "w"
         self.root = root
         self.daemon = daemon
+        self.machine = machine
 
     def listed(self, *, but: set[int] = frozenset()) -> list[str]:  # type: ignore[assignment]
         """Return everything that only something that runs, or is kept for good reason, may have; `but` are pids that may."""
@@ -74,11 +78,10 @@ class Leaks:
 
     def cgroups(self, ids: list[str]) -> Iterator[str]:
         """Look for cgroups below the root, and for those that a runtime named after a container."""
-        known = set(ids)
         for path, names, _ in os.walk(CGROUPS):
             depth = len(Path(path).relative_to(CGROUPS).parts)
             for name in list(names):
-                if name in known or (self.root and f"/{self.root}/" in f"{path}/"):
+                if any(one in name for one in ids) or (self.root and f"/{self.root}/" in f"{path}/"):
                     yield f"cgroup {path}/{name}"
             if depth >= _CGROUP_DEPTH_MAX:
                 names.clear()
@@ -91,9 +94,13 @@ class Leaks:
                 yield f"mount {place}"
 
     def networks(self, ids: list[str]) -> Iterator[str]:
-        """Look for network namespaces that have a container's name."""
+        """Look for network namespaces that have a container's name, and for interfaces, rules and addresses of them."""
         names = [path.name for path in NETNS.iterdir()] if NETNS.is_dir() else []
         yield from (f"network namespace {name}" for name in names if any(one in name for one in ids))
+        if self.machine is not None:
+            yield from (f"interface {name}" for name in self.machine.links())
+            yield from (f"rule {rule}" for rule in self.machine.rules())
+            yield from (f"address {address}" for address in self.machine.leases())
 
     def files(self) -> Iterator[str]:
         """Look for bundles, what a runtime keeps of containers, layers and what holds them, and things half made."""
@@ -106,6 +113,10 @@ class Leaks:
         )
         leases = (path for path in store.glob("leases/*/*") if not path.name.startswith("."))
         kept = (*self.work_dir.glob("meta/docker/*"), *self.work_dir.glob("meta/sessions/*"))
+        lxc = self.work_dir / "meta/lxc"
+        locks = Path(f"/run/lxc/lock{lxc}/bundles").glob("*")
+        networks = (path for path in self.work_dir.glob("meta/isolators/network/cni/*") if path.is_dir())
+        kept += (*lxc.glob("bundles/*"), *lxc.glob("logs/*"), *locks, *networks)
         yield from (f"file {path}" for path in (*places, *leases, *kept))
 
     def docker(self) -> Iterator[str]:
