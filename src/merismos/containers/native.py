@@ -11,7 +11,7 @@ import asyncio
 import errno
 import functools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from signal import SIGKILL
 
@@ -53,12 +53,14 @@ class NativeContainerizer:
         destroy_timeout_s: float = 60.0,
         runtimes: Runtimes | None = None,
         networks: ContainerNetworks | None = None,
+        scope: Sequence[str] = (),
     ) -> None:
         self._post = post
         self._sandboxes = sandboxes
         self._turn = turn
         self._socket = runtime_dir / NAME
         self._timeout_s = timeout_s
+        self._scope = scope
         self._cgroups = None
         if cgroups is not None:
             self._cgroups = ContainerCgroups(cgroups, destroy_timeout_s, self._on_limited)
@@ -76,7 +78,7 @@ class NativeContainerizer:
 
         Errors: OSError where no process can be started.
         """
-        supervisor = SupervisorLink(self, self._turn, self._socket, self._timeout_s)
+        supervisor = SupervisorLink(self, self._turn, self._socket, self._timeout_s, self._scope)
         await supervisor.start()
         if self._cgroups is not None:
             self._cgroups.recover(supervisor.held, supervisor.pid)

@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -52,10 +53,12 @@ class ContainerEars(Protocol):
 class SupervisorLink(asyncio.Protocol):
     """The supervisor's process, and the socket to it at `path`.
 
-    Shapes: `holder` names the supervisor's process, `held` is what it had when we came.
+    Shapes: `scope` are words that start a supervisor elsewhere than where we are; `holder` names the supervisor's process, `held` is what it had when we came.
     """
 
-    def __init__(self, ears: ContainerEars, turn: Turn, path: Path, timeout_s: float) -> None:
+    def __init__(
+        self, ears: ContainerEars, turn: Turn, path: Path, timeout_s: float, scope: Sequence[str] = ()
+    ) -> None:
         self.pid = 0
         self.holder = ""
         self.held: list[HeldContainer] = []
@@ -63,6 +66,7 @@ class SupervisorLink(asyncio.Protocol):
         self._turn = turn
         self._path = path
         self._timeout_s = timeout_s
+        self._scope = scope
         self._reader = supervisor.FrameReader()
         self._transport: asyncio.Transport | None = None
         self._batch: list[bytes] = []
@@ -82,7 +86,7 @@ class SupervisorLink(asyncio.Protocol):
         for _ in range(_ATTEMPTS):
             connection = supervisor_socket.connect(self._path)
             if connection is None:
-                self._ours = supervisor_socket.start(self._path, self._timeout_s)
+                self._ours = supervisor_socket.start(self._path, self._timeout_s, self._scope)
                 connection = supervisor_socket.connect(self._path)
                 if connection is None:
                     continue

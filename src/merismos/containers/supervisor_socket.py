@@ -14,7 +14,7 @@ import errno
 import os
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from merismos.containers import supervisor
@@ -57,8 +57,8 @@ def connect(path: Path) -> socket.socket | None:
     return connection
 
 
-def start(path: Path, timeout_s: float) -> int:
-    """Start a supervisor that listens at `path`; return its pid."""
+def start(path: Path, timeout_s: float, scope: Sequence[str] = ()) -> int:
+    """Start a supervisor that listens at `path`; return its pid. `scope` are words that put it elsewhere, and then become it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
@@ -68,9 +68,10 @@ def start(path: Path, timeout_s: float) -> int:
         listener.listen()
         log = os.fsencode(path.with_name(LOG))
         append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+        words = [*scope, sys.executable, "-I", "-S", str(_SCRIPT), str(timeout_s), str(path)]
         return os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-I", "-S", str(_SCRIPT), str(timeout_s), str(path)],
+            words[0],
+            words,
             {"PATH": PATH},
             file_actions=[
                 (os.POSIX_SPAWN_DUP2, listener.fileno(), 0),

@@ -39,7 +39,7 @@ from merismos.core.agent.machine import AgentMachine
 from merismos.core.agent.state import AgentSettings
 from merismos.core.kernel import Effect, Event, Machine
 from merismos.core.recording import made_agent
-from merismos.daemons import process
+from merismos.daemons import process, service
 from merismos.daemons.agent_docker import docker_of
 from merismos.daemons.agent_images import images_of
 from merismos.daemons.agent_isolation import measure_of, open_cgroups, watches_of
@@ -47,6 +47,7 @@ from merismos.daemons.agent_link import AgentLinks
 from merismos.daemons.agent_lxc import runtimes_of
 from merismos.daemons.agent_networks import networks_of
 from merismos.daemons.agent_settings import EFFECTIVE, build_settings, parse_work_dir
+from merismos.daemons.agent_slice import scope_of
 from merismos.daemons.coordination import check_detection, detector_of
 from merismos.ports.checkpoints import CheckpointError, CheckpointStore
 from merismos.shell import flag_tables
@@ -99,6 +100,7 @@ class AgentProcess:
             destroy_timeout_s=flags.seconds("cgroups_destroy_timeout"),
             runtimes=self.runtimes,
             networks=networks,
+            scope=scope_of(flags, os.environ),
         )
         docker = docker_of(flags, settings.work_dir, runtime_dir, self.post)
         self.containers = ComposingContainerizer(native, docker)
@@ -185,6 +187,7 @@ class AgentProcess:
                 for number, keep_tasks in STOPS.items():
                     stop = events.StopRequested(signal.Signals(number).name, keep_tasks)
                     loop.add_signal_handler(number, self.post, stop)
+                service.begin(os.environ)
                 self.detector.start(self.links.on_leader)
                 watches = [loop.create_task(self._follow_clock()), loop.create_task(self._watch_disk())]
                 watches += [loop.create_task(watch.run()) for watch in self.watches]

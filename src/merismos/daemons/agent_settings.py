@@ -124,6 +124,8 @@ EFFECTIVE = frozenset(
         "sandbox_directory",
         "strict",
         "switch_user",
+        "systemd_enable_support",
+        "systemd_runtime_directory",
         "version",
         "work_dir",
         "zk_session_timeout",

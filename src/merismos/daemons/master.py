@@ -38,7 +38,7 @@ from merismos.core.master.recovery import window_s
 from merismos.core.master.views.v0 import Reads
 from merismos.core.master.views.values import master_info_of
 from merismos.core.recording import made_master
-from merismos.daemons import process
+from merismos.daemons import process, service
 from merismos.daemons.coordination import Coordination, coordination_of, warnings_of
 from merismos.daemons.master_flags import EFFECTIVE, config_of
 from merismos.ports.contender import Contender, Deposed, Elected, Restored, Standing, Suspended
@@ -139,6 +139,7 @@ class MasterDaemon:
         else:
             self._stand(self._contender)
         process.announce("master", place.ip, port, flags.text("port_file"))
+        service.begin(os.environ)
         return port
 
     def _stand(self, contender: Contender) -> None:

@@ -249,7 +249,7 @@ seccomp_profile_name | text | - | Seccomp profile of containers that name none.
 secret_resolver | text | - | Module that resolves secrets.
 strict | on | true | Stop where something of before can't be recovered.
 switch_user | on | true | Run tasks as the user they name.
-systemd_enable_support | on | false | Keep executors in a systemd slice.
+systemd_enable_support | on | false | Have systemd keep tasks in a slice of their own, so that the end of the agent's unit leaves them alone.
 systemd_runtime_directory | path | /run/systemd/system | Where systemd keeps what runs.
 work_dir | path | - | Directory of sandboxes and records.
 xfs_project_range | text | - | Range of XFS project ids to use.
