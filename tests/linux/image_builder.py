@@ -8,7 +8,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 
@@ -88,14 +88,20 @@ class BuiltImage:
             "rootfs": {"type": "layers", "diff_ids": self.diff_ids},
         }  # fmt: skip
         self.config = json.dumps(document).encode()
+        self._describe()
+
+    def with_blobs(self, blobs: list[bytes], kind: str = "application/vnd.docker.image.rootfs.diff.tar.gzip") -> Self:
+        """Send other bytes for the layers than gzip makes of them."""
+        self.blobs = blobs
+        self._describe(kind)
+        return self
+
+    def _describe(self, kind: str = "application/vnd.docker.image.rootfs.diff.tar.gzip") -> None:
         manifest = {
             "schemaVersion": 2,
             "mediaType": MANIFEST,
             "config": {"mediaType": "application/vnd.docker.container.image.v1+json", **described(self.config)},
-            "layers": [
-                {"mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip", **described(blob)}
-                for blob in self.blobs
-            ],
+            "layers": [{"mediaType": kind, **described(blob)} for blob in self.blobs],
         }
         self.manifest = json.dumps(manifest).encode()
         self.digest = digest_of(self.manifest)

@@ -163,6 +163,8 @@ def decode_configuration(raw: bytes, layers: int, what: str) -> tuple[list[str],
     diff_ids = [checked_digest(one) for one in configuration.rootfs.diff_ids]
     if len(diff_ids) != layers:
         raise ImageError(f"{what} has {layers} layers, and its configuration names {len(diff_ids)}")
+    if not diff_ids:
+        raise ImageError(f"{what} has no layers, so there is nothing in it to run or to mount")
     run = configuration.config or RunConfig()
     env = [one for one in run.env or [] if "=" in one and "\0" not in one]
     config = ImageConfig(words(run.entrypoint), words(run.cmd), env, run.working_dir or "", (run.user or "").strip())

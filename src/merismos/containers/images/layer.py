@@ -1,12 +1,12 @@
 """Unpacks one layer of an image into a directory of its own, in the form in which overlayfs stacks it.
 
-Run as a script (`python -I -S layer.py BLOB DIRECTORY DIFF_ID BYTES_MAX`) in a process of its own, which takes DIRECTORY for its
+Run as a script (`python -I -S layer.py BLOB DIRECTORY DIFF_ID BYTES_MAX PACKAGES`) in a process of its own, which finds zstandard in PACKAGES, and takes DIRECTORY for its
 root where it may: so nothing that a layer says can name a file outside, no layer's size is our memory, and our loop never waits.
 Rules: every step goes through descriptors of directories and follows no link, with or without that root. Names with `..`, entries below a link,
 hard links to what isn't in the layer and devices refuse the layer; devices below `dev/`, which no container sees, are left out.
 Owners, modes, set-id bits and file capabilities are kept; of other attributes only `user.*`. Who isn't root owns all of it, without
 capabilities, and can read and change what it owns: else nobody could copy or remove it.
-A whiteout becomes a device 0/0, an opaque directory gets its attribute. More than BYTES_MAX bytes or ENTRIES_MAX entries refuse it.
+A whiteout becomes a device 0/0, an opaque directory gets its attribute. More than BYTES_MAX bytes, ENTRIES_MAX entries or DEPTH_MAX directories within each other refuse it.
 The digest of what was unpacked must be DIFF_ID.
 Errors: LayerError; as a script one line on stderr, and status 1.
 """
@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 ENTRIES_MAX = 1_000_000
+DEPTH_MAX = 256
 MEMORY_BYTES_MAX = 1 << 30
+ZSTD_WINDOW_BYTES_MAX = 1 << 27  # what `zstd --long` makes; a reader has to hold that much
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 RESERVED = ".wh..wh."
@@ -117,9 +119,7 @@ def unpack(blob: BinaryIO, root: int, diff_id: str, bytes_max: int) -> None:
 
 
 def _decompressed(blob: BinaryIO) -> BinaryIO:
-    start = blob.read(8)
-    blob.seek(0)
-    kind = next((kind for magic, kind in _MAGICS if start.startswith(magic)), "")
+    kind = _kind_of(blob)
     if kind == "gzip":
         return gzip.GzipFile(fileobj=blob)  # type: ignore[return-value]
     if kind == "bzip2":
@@ -127,8 +127,32 @@ def _decompressed(blob: BinaryIO) -> BinaryIO:
     if kind == "xz":
         return lzma.LZMAFile(blob)  # type: ignore[return-value]
     if kind == "zstd":
-        raise LayerError("it is compressed with zstd, which is not supported; push the image with gzip")
+        return Zstd(blob)  # type: ignore[return-value]
     return blob
+
+
+def _kind_of(blob: BinaryIO) -> str:
+    start = blob.read(8)
+    blob.seek(0)
+    return next((kind for magic, kind in _MAGICS if start.startswith(magic)), "")
+
+
+class Zstd:
+    """A layer in zstd; a frame that asks for more memory than is usual is refused."""
+
+    def __init__(self, blob: BinaryIO) -> None:
+        import zstandard  # noqa: PLC0415 - a process for a layer in gzip finds no packages
+
+        self._error = zstandard.ZstdError
+        decompressor = zstandard.ZstdDecompressor(max_window_size=ZSTD_WINDOW_BYTES_MAX)
+        self._reader = decompressor.stream_reader(blob, read_across_frames=True)
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes."""
+        try:
+            return self._reader.read(size)
+        except self._error as error:
+            raise LayerError(f"its zstd is damaged, or made for bigger machines: {error}") from error
 
 
 class Tree:
@@ -312,11 +336,13 @@ def _is_whiteout(found: os.stat_result) -> bool:
 def parts_of(name: str) -> list[str]:
     """Return the parts of a name, which counts from the image's root.
 
-    Errors: LayerError where it leads out of it.
+    Errors: LayerError where it leads out of it, or too deep into it.
     """
     parts = [part for part in name.split("/") if part not in {"", "."}]
     if ".." in parts:
         raise LayerError(f"it holds '{name}', which leads out of the image")
+    if len(parts) > DEPTH_MAX:
+        raise LayerError(f"it holds '{name[:80]}...', which lies {len(parts)} directories deep; {DEPTH_MAX} are taken")
     return parts
 
 
@@ -334,9 +360,12 @@ def _enter(directory: str) -> int:
 
 def main() -> int:
     """Unpack one layer; return the status."""
-    path, directory, diff_id, bytes_max = sys.argv[1:]
+    path, directory, diff_id, bytes_max, packages = sys.argv[1:]
     try:
         with open(path, "rb") as blob:  # noqa: PTH123 - no pathlib here
+            if _kind_of(blob) == "zstd":
+                sys.path.append(packages)
+                Zstd(blob)  # what it is made of must be read before the root is another
             root = _enter(directory)
             unpack(blob, root, diff_id, int(bytes_max))
             # what is renamed into the store must not turn out to be empty after a power cut

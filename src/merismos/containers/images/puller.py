@@ -1,6 +1,7 @@
 """Brings images into the store: asks the source, brings and unpacks the layers that aren't here, remembers the image.
 
-Rules: an image that is being pulled is pulled once, however many want it; a layer that two images share likewise. A cached image
+Rules: an image that is being pulled is pulled once, however many want it; a layer that two images share likewise, but where one's source can't give it
+the other's is asked. A cached image
 needs no source, unless the task says otherwise. A layer is unpacked in a process of its own. Who waits can stop waiting; the pull
 ends with its last waiter.
 Errors: ImageError.
@@ -13,6 +14,8 @@ import secrets
 import sys
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+
+import zstandard
 
 from merismos.containers.images import layer as layer_script
 from merismos.containers.images.documents import ImageError, decode_configuration
@@ -120,8 +123,14 @@ class Puller:
         return image
 
     async def _bring_once(self, reference: ImageReference, source: ImageSource, diff_id: str, blob: Blob) -> None:
-        if not self._store.has(diff_id):
-            await self._once(("layer", diff_id), lambda: self._bring(reference, source, diff_id, blob))
+        key = ("layer", diff_id)
+        while not self._store.has(diff_id):
+            is_others = key in self._running
+            try:
+                await self._once(key, lambda: self._bring(reference, source, diff_id, blob))
+            except ImageError:
+                if not is_others:
+                    raise
 
     async def _bring(self, reference: ImageReference, source: ImageSource, diff_id: str, blob: Blob) -> None:
         async with self._slots:
@@ -152,6 +161,7 @@ async def unpack_apart(file: Path, rootfs: Path, diff_id: str) -> None:
         str(rootfs),
         diff_id,
         str(bytes_max),
+        str(Path(zstandard.__file__).parents[1]),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,

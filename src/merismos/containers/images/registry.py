@@ -2,7 +2,8 @@
 
 Rules: https, except for a registry that `--docker_registry` gives as http, or that listens on this machine's loopback. Who asks for
 a login gets the one of its own host, as a basic header or for a token, and a login goes over http only to a registry of http. Documents and layers are
-hashed as they come and cut off at the size that was announced. A transfer in which nothing arrives for the stall timeout fails.
+hashed as they come and cut off at the size that was announced. A transfer in which nothing, or next to nothing, arrives for the stall timeout
+fails, so that no registry holds up the pulls from others. A web page is no answer.
 Errors: ImageError, with the registry, the image and what to do.
 """
 
@@ -35,7 +36,7 @@ from merismos.containers.images.documents import (
 from merismos.containers.images.source import Blob, FoundImage
 from merismos.model.image_reference import ImageReference
 
-_PIECE_BYTES = 1 << 20
+RATE_BYTES_MIN = 1024
 _INDEX_DEPTH_MAX = 2
 _LOOPBACK = re.compile(r"(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?")
 _PARAMETER = re.compile(r'(\w+)\s*=\s*(?:"([^"]*)"|([^\s,"]+))')
@@ -100,7 +101,7 @@ class Registry:
         left = blob.size
         async with self._get(reference, f"blobs/{blob.digest}") as answer:
             with target.open("wb") as file:
-                async for piece in answer.content.iter_chunked(_PIECE_BYTES):
+                async for piece in self._pieces(answer, what):
                     left -= len(piece)
                     if left < 0:
                         raise ImageError(f"{what} is longer than the {blob.size} bytes that its manifest says")
@@ -116,7 +117,7 @@ class Registry:
         async with self._get(reference, path) as answer:
             pieces = []
             left = bytes_max
-            async for piece in answer.content.iter_chunked(_PIECE_BYTES):
+            async for piece in self._pieces(answer, f"{path} of {reference.text}"):
                 left -= len(piece)
                 if left < 0:
                     raise ImageError(f"{path} of {reference.text} is longer than {bytes_max} bytes")
@@ -125,6 +126,22 @@ class Registry:
         if ":" in version and digest_of(raw) != version:
             raise ImageError(f"{path} of {reference.text} arrived damaged: its digest is {digest_of(raw)}; try again")
         return raw
+
+    async def _pieces(self, answer: aiohttp.ClientResponse, what: str) -> AsyncIterator[bytes]:
+        """Yield what arrives, as long as enough of it does.
+
+        Errors: ImageError.
+        """
+        clock = asyncio.get_running_loop().time
+        since, arrived = clock(), 0
+        async for piece in answer.content.iter_any():
+            arrived += len(piece)
+            took_s = clock() - since
+            if took_s > self._stall_timeout_s:
+                if arrived < took_s * RATE_BYTES_MIN:
+                    raise ImageError(f"{what} comes at {arrived / took_s:.0f} bytes a second; is the registry well?")
+                since, arrived = clock(), 0
+            yield piece
 
     @asynccontextmanager
     async def _get(self, reference: ImageReference, path: str) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -142,10 +159,16 @@ class Registry:
             async with answer:
                 if answer.status != HTTPStatus.OK:
                     raise ImageError(f"{what}: {_refusal(answer.status)}")
+                if answer.content_type == "text/html":
+                    raise ImageError(
+                        f"{what}: it answers with a web page; is that a registry, or is a proxy in between?"
+                    )
                 yield answer
         except TimeoutError as error:
             text = f"{what}: nothing arrived for {self._stall_timeout_s:g} s; is the registry there, and the network?"
             raise ImageError(text) from error
+        except aiohttp.TooManyRedirects as error:
+            raise ImageError(f"{what}: it sends us from one address to the next without end") from error
         except (OSError, aiohttp.ClientError) as error:
             raise ImageError(f"{what}: {str(error) or type(error).__name__}") from error
 

@@ -30,7 +30,10 @@ def overlay(layers: Sequence[Path], bundle: Path) -> Path:
     for one in (upper, work, root):
         one.mkdir(mode=_ROOT_MODE)
     _copy_attributes(layers[-1], upper)
-    mount_overlay(list(reversed(layers)), upper, work, root)
+    lowest = max((number for number, layer in enumerate(layers) if _is_opaque(layer)), default=0)
+    mount_overlay(
+        list(reversed(layers[lowest:])), upper, work, root
+    )  # a root that hides all below is none of overlayfs' rules
     return root
 
 

@@ -12,6 +12,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
+import zstandard
 
 from linux.image_builder import digest_of, entry, layer_of, link
 from merismos.containers.images.layer import LayerError, unpack
@@ -30,7 +31,7 @@ def unpack_into(directory: Path, raw: bytes, *, blob: bytes | None = None, bytes
     return root
 
 
-@pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress])
+@pytest.mark.parametrize("compress", [bytes, gzip.compress, bz2.compress, lzma.compress, zstandard.compress])
 def test_a_layer_unpacks_from_any_of_these_compressions(tmp_path: Path, compress: type[bytes]) -> None:
     raw = layer_of(
         entry("./etc/"), entry("etc/motd", b"hello\n", mode=0o640, mtime=1000), link("etc/issue", "/etc/motd")
@@ -86,6 +87,16 @@ def test_a_later_entry_replaces_an_earlier_one_of_any_kind(tmp_path: Path) -> No
         ([entry("etc/.wh...")], "hides nothing that can be hidden"),
         ([entry("etc/.wh.")], "hides nothing that can be hidden"),
         ([entry("big", b"\0" * (BYTES_MAX + 1))], f"grows beyond {BYTES_MAX} bytes"),
+        ([entry(".wh...")], "hides nothing that can be hidden"),
+        ([entry(".wh..")], "hides nothing that can be hidden"),
+        ([link("a", ".", tarfile.LNKTYPE)], "links to the root"),
+        ([link("a", "", tarfile.SYMTYPE)], "No such file"),
+        ([entry("d/" * 257 + "f", b"x")], "lies 258 directories deep; 256 are taken"),
+        ([entry("a", b"x", uid=1 << 40)], "than m"),
+        ([entry("a", b"x", pax_headers={"mtime": "nan"})], "NaN|Invalid"),
+        ([entry("a", b"x", pax_headers={"path": "a\0b"})], "null byte"),
+        ([entry("n" * 300, b"x")], "name too long"),
+        ([link("a", "b"), link("b", "a"), entry("a/c", b"x")], "lies below 'a', which is a link"),
     ],
 )
 def test_a_hostile_layer_is_refused(tmp_path: Path, entries: list[tuple[tarfile.TarInfo, bytes]], why: str) -> None:
@@ -130,13 +141,79 @@ def test_a_sparse_file_counts_as_what_it_becomes(tmp_path: Path) -> None:
         unpack_into(tmp_path, made.getvalue())
 
 
+def header_of(name: str, size: int, kind: bytes = tarfile.REGTYPE) -> bytes:
+    """The header of an entry that says it has `size` bytes, whatever follows."""
+    member = tarfile.TarInfo(name)
+    member.size, member.type = size, kind
+    return member.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (header_of("a", (1 << 63) - 1), "unexpected end of data"),
+        (header_of("a", 1 << 62) * 2 + b"\0" * 1024, "unexpected end of data"),
+        (header_of("long", 1 << 40, tarfile.GNUTYPE_LONGNAME) + b"n" * (BYTES_MAX + 1), "grows beyond"),
+        (header_of("pax", 1 << 40, tarfile.XHDTYPE) + b"9" * (BYTES_MAX + 1), "grows beyond"),
+        (header_of("a", -(1 << 40)) + b"\0" * 1024, "seeking backwards is not allowed"),
+    ],
+)
+def test_a_header_that_lies_about_what_follows_is_refused(tmp_path: Path, raw: bytes, why: str) -> None:
+    with pytest.raises(LayerError, match=why):
+        unpack_into(tmp_path, raw)
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_zstd_is_read_over_its_frames_and_bounded_as_any_other_compression(tmp_path: Path, frames: int) -> None:
+    raw = layer_of(entry("zeros", b"\0" * (BYTES_MAX // 2)), entry("end", b"end\n"))
+    size = -(-len(raw) // frames)
+    blob = b"".join(zstandard.compress(raw[start : start + size]) for start in range(0, len(raw), size))
+    assert len(blob) < 20_000
+    assert (unpack_into(tmp_path, raw, blob=blob) / "end").read_bytes() == b"end\n"
+    bomb = zstandard.compress(layer_of(entry("zeros", b"\0" * (BYTES_MAX + 1))))
+    (tmp_path / "again").mkdir()
+    with pytest.raises(LayerError, match="grows beyond"):
+        unpack_into(tmp_path / "again", b"", blob=bomb)
+
+
+def test_zstd_that_wants_more_memory_than_is_usual_is_refused(tmp_path: Path) -> None:
+    magic, descriptor, window = b"\x28\xb5\x2f\xfd", b"\x00", bytes([(30 - 10) << 3])  # a window of 1 GiB
+    with pytest.raises(LayerError, match="made for bigger machines"):
+        unpack_into(tmp_path, b"", blob=magic + descriptor + window + b"\x01\x00\x00")
+
+
+def test_an_old_sparse_file_counts_as_what_it_becomes(tmp_path: Path) -> None:
+    header = bytearray(header_of("hole", 512, tarfile.GNUTYPE_SPARSE))
+    header[386:398], header[398:410] = b"00000000000\0", b"00000001000\0"
+    header[483:495] = b"77777777777\0"  # the size that it becomes, 8 GiB
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    with pytest.raises(LayerError, match="grows beyond"):
+        unpack_into(tmp_path, bytes(header) + b"z" * 512 + b"\0" * 1024)
+
+
+def test_what_hides_all_below_it_in_the_root_is_noted_there(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("attributes of overlayfs need root")
+    root = unpack_into(tmp_path, layer_of(entry(".wh..wh..opq"), entry("own", b"1")))
+    assert os.getxattr(root, "trusted.overlay.opaque") == b"y"
+    assert sorted(path.name for path in root.iterdir()) == ["own"]
+
+
 def test_a_layer_that_is_not_what_its_image_names_is_refused(tmp_path: Path) -> None:
     with pytest.raises(LayerError, match="as its image says"):
         unpack_into(tmp_path, b"another", blob=layer_of(entry("a", b"x")))
 
 
 @pytest.mark.parametrize(
-    "blob", [b"\x28\xb5\x2f\xfd and so on", b"\x1f\x8bnonsense", b"no tar at all" * 100, b"\xfd7zXZ\0broken"]
+    "blob",
+    [
+        b"\x28\xb5\x2f\xfd and so on",
+        zstandard.compress(b"no tar" * 99)[:-9],
+        b"\x1f\x8bnonsense",
+        b"no tar at all" * 100,
+        b"\xfd7zXZ\0broken",
+    ],
 )
 def test_what_is_no_layer_is_refused(tmp_path: Path, blob: bytes) -> None:
     with pytest.raises(LayerError):

@@ -42,6 +42,15 @@ class FakeSource:
         target.write_bytes(next(one for one in blobs if digest_of(one) == blob.digest))  # noqa: ASYNC240 - a few bytes
 
 
+class Refusing(FakeSource):
+    """Has images, and gives no layer of them."""
+
+    async def bring(self, reference: ImageReference, blob: Blob, target: Path) -> None:
+        del reference, blob, target
+        await self.gate.wait()
+        raise ImageError("not from me")
+
+
 def puller_of(tmp_path: Path, source: FakeSource) -> tuple[Puller, ImageStore]:
     store = ImageStore(tmp_path / "store", str(tmp_path))
     store.open()
@@ -72,6 +81,25 @@ async def test_images_pulled_at_the_same_time_share_the_layer_that_they_share(tm
     async with asyncio.timeout(LIMIT_S):
         await asyncio.gather(puller.pull("one", "a"), puller.pull("two", "b"))
     assert source.asked[digest_of(ONE.blobs[0])] == 1
+
+
+@in_a_loop
+async def test_an_image_whose_layer_another_s_source_fails_to_give_asks_its_own(tmp_path: Path) -> None:
+    source, other = FakeSource(one=ONE), Refusing(bad=ONE)
+    puller, store = puller_of(tmp_path, source)
+    other.gate.clear()
+    async with asyncio.timeout(LIMIT_S):
+        first = asyncio.create_task(puller.pull("bad", "a", source=other))
+        while not other.asked:
+            await asyncio.sleep(0)
+        second = asyncio.create_task(puller.pull("one", "b"))
+        while not source.asked:
+            await asyncio.sleep(0)
+        other.gate.set()
+        with pytest.raises(ImageError, match="not from me"):
+            await first
+        assert (await second).digest == ONE.digest
+    assert store.holders() == ["b"]
 
 
 @in_a_loop
