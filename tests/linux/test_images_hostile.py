@@ -62,10 +62,12 @@ async def drip(request: web.Request) -> web.StreamResponse:
     answer = web.StreamResponse()
     answer.content_length = len(GOOD.blobs[0])
     await answer.prepare(request)
+    nobody = asyncio.Event()
     with contextlib.suppress(ConnectionError):
         for byte in GOOD.blobs[0]:
             await answer.write(bytes([byte]))
-            await asyncio.sleep(0.05)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(nobody.wait(), 0.05)
     return answer
 
 
