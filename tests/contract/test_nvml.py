@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from merismos.adapters.linux.nvml import FoundGpu, NvmlError, find_gpus
+from merismos.cli.commands.doctor import check_gpus
 
 LIBRARY = """
 #include <string.h>
@@ -48,3 +49,11 @@ def test_a_machine_without_a_driver_has_no_gpus_and_one_whose_driver_fails_says_
         find_gpus(build(tmp_path, 9))
     with pytest.raises(NvmlError, match="has no nvmlInit_v2"):
         find_gpus("libc.so.6")
+
+
+def test_the_doctor_names_the_gpus_and_a_driver_that_fails(tmp_path: Path) -> None:
+    found = check_gpus(build(tmp_path))
+    assert (found["state"], found["finding"].partition(";")[0]) == ("ok", "2 of NVIDIA, GPU-aaaa, GPU-bbbb")
+    failing = check_gpus(build(tmp_path, 9))
+    assert (failing["state"], "failed with 9" in failing["finding"]) == ("warning", True)
+    assert "--gpu_devices" in check_gpus("libnvidia-ml-that-nobody-has.so.1")["finding"]

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from merismos.adapters.linux import cgroup_detection
+from merismos.adapters.linux import cgroup_detection, nvml
 from merismos.cli import cluster, output
 from merismos.cli.client import Client, find_master
 from merismos.cli.errors import CommandError
@@ -55,6 +55,7 @@ def check_machine() -> list[Finding]:
         _images(),
         check_docker(),
         check_networks(),
+        check_gpus(),
         _temporary_folder(),
         _local_cluster(),
     ]
@@ -163,6 +164,19 @@ def check_networks(
     how = f"an agent that is root may have --network_cni_plugins_dir={found} --network_cni_config_dir={configs}"
     lacks = "" if os.path.isdir(configs) else ", once there are networks"  # noqa: PTH112 - one system call, no Path to build
     return _finding("networks", OK, f"{how}{lacks}; plugins: {plugins}")
+
+
+def check_gpus(library: str = nvml.LIBRARY) -> Finding:
+    """Say which GPUs an agent finds here."""
+    try:
+        found = nvml.find_gpus(library)
+    except nvml.NvmlError as error:
+        return _finding("gpus", WARNING, f"{error}")
+    if found is None:
+        return _finding("gpus", OK, f"no NVIDIA driver ({library}); GPUs of others: --gpu_devices, as root")
+    names = ", ".join(gpu.uuid for gpu in found)
+    how = "an agent may have --isolation=cgroups/devices,gpu/nvidia"
+    return _finding("gpus", OK, f"{len(found)} of NVIDIA, {names}; {how}")
 
 
 def _temporary_folder() -> Finding:

@@ -13,7 +13,7 @@ from merismos.cli.errors import USAGE, CommandError
 from merismos.cli.reporter import JsonReporter, Reporter
 from merismos.cli.runner import Runner
 from merismos.sdk.address import AddressError
-from merismos.sdk.framework import Framework, user_name
+from merismos.sdk.framework import CAPABILITIES, Framework, user_name
 from merismos.sdk.task import Task
 
 FAILOVER_S = 30.0
@@ -59,6 +59,7 @@ async def _run(arguments: argparse.Namespace, words: list[str], reporter: Report
         roles=[arguments.role],
         user=arguments.user or user_name(),
         failover_timeout_s=FAILOVER_S,
+        capabilities=[*CAPABILITIES, *(["GPU_RESOURCES"] if arguments.gpus else [])],
         offer_constraints=constraints.offer_constraints(rules, arguments.role),
     )
     return await Runner(framework, task, rules, reporter).run(arguments.wait)
