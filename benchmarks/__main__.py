@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
-from benchmarks import allocator, election, failover, images, real, recovery, registry, simulation, start, wire
+from benchmarks import allocator, docker, election, failover, images, real, recovery, registry, simulation, start, wire
 from benchmarks.limits import raise_file_limit
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -86,18 +86,27 @@ def cycles() -> list[Row]:
 
 
 def containers_of_images() -> list[Row]:
-    """Containers of a cached image beside the runtime alone; nothing where this machine runs none."""
+    """Containers of a cached image beside the runtimes alone and `docker run`; nothing where this machine runs none."""
     reason = images.why_not()
     if reason:
         sys.stderr.write(f"left out: {reason}\n")
         return []
-    alone_ms, alone_s = images.runtime_alone(100)
-    tasks_s, idle_ms, note = images.through_the_stack(500, 60)
-    beside = f"runtime alone, two at a time: {alone_s:.0f}/s; {note}"
-    return [
-        Row("containers of a cached image (`true`), saturated", tasks_s, "tasks/s", "50", None, beside),
-        Row("the same, ACCEPT to TASK_FINISHED, idle, p50", idle_ms, "ms", "60", alone_ms, "floor: `runc run` alone"),
+    beside = {f"`{name} run` alone": images.runtime_alone(name, 60) for name in images.runtimes_that_work()}
+    reason = docker.why_not()
+    if reason:
+        sys.stderr.write(f"left out: {reason}\n")
+    else:
+        beside["`docker run`"] = docker.docker_run(20)
+    ours = images.through_the_stack(400, 60, 100)
+    saturated, idle = "containers of a cached image (`true`), saturated", "the same, ACCEPT to TASK_FINISHED, idle, p50"
+    rows = [Row(saturated, ours.tasks_s, "tasks/s", "50", None, ours.note)]
+    rows += [
+        Row(f"... beside {name}, two at a time", ours.tasks_s, "tasks/s", "", at[1]) for name, at in beside.items()
     ]
+    rows.append(Row(idle, ours.idle_ms, "ms", "60"))
+    rows += [Row(f"... beside {name}", ours.idle_ms, "ms", "", at[0]) for name, at in beside.items()]
+    rows.append(Row("memory per running container of an image besides the task", ours.besides_kb / 1000, "MB PSS", ""))
+    return rows
 
 
 def processes() -> list[Row]:
@@ -106,16 +115,12 @@ def processes() -> list[Row]:
     with real.cgroups_flags() as flags:
         limited = real.tasks_per_second(3000, *flags)
         starts_ms = real.accept_to_ms(300, "TASK_RUNNING", *flags)
+        besides_kb = real.besides_each_task_kb(500, *flags)
+    rate, note = limited["tasks_s"], limited["note"]
     return [
-        Row(
-            "real processes in cgroups (cpu, mem), saturated",
-            limited["tasks_s"],
-            "tasks/s",
-            "400",
-            None,
-            limited["note"],
-        ),
+        Row("real processes in cgroups (cpu, mem), saturated", rate, "tasks/s", "400", seen["tasks_s"], note),
         Row("real processes in cgroups (cpu, mem), ACCEPT to TASK_RUNNING, idle, p50", starts_ms, "ms", "10"),
+        Row("memory per running command task besides the task", besides_kb / 1000, "MB PSS", "1"),
         Row("real processes (`true`) through the whole stack", seen["tasks_s"], "tasks/s", "500", None, seen["note"]),
         Row("agent recovery with 1,000 live tasks", recovery.restart_s(1000), "s", "2"),
     ]

@@ -39,3 +39,12 @@ def rss_bytes(pid: int) -> int:
     """Return a process's resident memory."""
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * resource.getpagesize()
+
+
+def pss_kb(pid: int) -> int:
+    """Return a process's proportional set size: what it has alone, and its part of what it shares; 0 where it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)

@@ -7,14 +7,13 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.real import RESOURCES
+from benchmarks.real import RESOURCES, kept_folder
 from benchmarks.wire import HOST, master_process, process
 
 if TYPE_CHECKING:
@@ -62,7 +61,8 @@ def restart_s(tasks: int) -> float:
 
     Units: seconds.
     """
-    with tempfile.TemporaryDirectory() as folder, master_process() as (_, port):
+    folder = kept_folder()
+    with master_process() as (_, port):
         options = {"frameworks": 2, "tasks": tasks, "final": "TASK_RUNNING", "limit_s": LIMIT_S, "command": "sleep 600"}
         try:
             with process("benchmarks.load", HOST, str(port), json.dumps(options)):
