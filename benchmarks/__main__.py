@@ -9,6 +9,7 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -105,7 +106,7 @@ def containers_of_images() -> list[Row]:
     ]
     rows.append(Row(idle, ours.idle_ms, "ms", "60"))
     rows += [Row(f"... beside {name}", ours.idle_ms, "ms", "", at[0]) for name, at in beside.items()]
-    rows.append(Row("memory per running container of an image besides the task", ours.besides_kb / 1000, "MB PSS", ""))
+    rows.append(Row("memory per running container of an image besides the task", ours.besides_kb, "kB PSS", "1000"))
     return rows
 
 
@@ -120,7 +121,7 @@ def processes() -> list[Row]:
     return [
         Row("real processes in cgroups (cpu, mem), saturated", rate, "tasks/s", "400", seen["tasks_s"], note),
         Row("real processes in cgroups (cpu, mem), ACCEPT to TASK_RUNNING, idle, p50", starts_ms, "ms", "10"),
-        Row("memory per running command task besides the task", besides_kb / 1000, "MB PSS", "1"),
+        Row("memory per running command task besides the task", besides_kb, "kB PSS", "1000"),
         Row("real processes (`true`) through the whole stack", seen["tasks_s"], "tasks/s", "500", None, seen["note"]),
         Row("agent recovery with 1,000 live tasks", recovery.restart_s(1000), "s", "2"),
     ]
@@ -200,10 +201,12 @@ def conditions(load_before: float) -> str:
     )
     git = ["git", "-C", str(RESULTS.parent), "rev-parse", "--short", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip() or "unknown"
+    place = tempfile.gettempdir()
+    kind = subprocess.run(["stat", "-f", "-c", "%T", place], capture_output=True, text=True, check=False).stdout.strip()
     today = dt.datetime.now(tz=dt.UTC).date()
     return (
         f"{today}, commit {commit}, load average before it {load_before:.1f}; CPython {platform.python_version()}, {os.cpu_count()} cores of {model}, Linux {platform.release()}; master, load and "
-        "simulated agents are separate processes on one machine; CPU is the master's own (schedstat), setup included."
+        f"simulated agents are separate processes on one machine, their directories on {kind or 'an unknown file system'}; CPU is the master's own (schedstat), setup included."
     )
 
 
