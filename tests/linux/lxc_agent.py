@@ -13,7 +13,7 @@ from linux.cgroup_agent import amounts, left_of, new_root
 from linux.image_agent import eventually
 from linux.image_builder import BUSYBOX
 from merismos.adapters.linux.mounts import mounts_below
-from merismos.containers.lxc import find_lxc
+from merismos.containers.lxc_programs import obstacle_of_lxc
 from merismos.containers.supervisor import container_id_of, read_procs
 from process.agent_process import AgentUnderTest, agent_under_test
 from process.link_master import task
@@ -41,10 +41,9 @@ HIERARCHY = Path("/sys/fs/cgroup")
 
 def why_not() -> str:
     """Return why containers of LXC can't run here; empty where they can."""
-    if os.geteuid() != 0:
-        return "containers of LXC need root"
-    if find_lxc() is None:
-        return "there is no LXC: apt-get install lxc"
+    obstacle = obstacle_of_lxc()
+    if obstacle is not None:
+        return f"containers of LXC can't be had: {obstacle}"
     if not BUSYBOX.is_file():
         return f"there is no {BUSYBOX}: apt-get install busybox-static"
     return ""

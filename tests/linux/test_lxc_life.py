@@ -20,7 +20,7 @@ from merismos.protocol import link
 from process.test_container_calls import Operator, sized, typed
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
-BOMB = "bomb() { bomb | bomb & }; echo ready; bomb; while true; do sleep 1; done"
+BOMB = "bomb() { bomb & bomb & while true; do true & done; }; bomb 2>/dev/null & exec sleep 600"
 
 
 @pytest.fixture(autouse=True)
@@ -73,14 +73,14 @@ async def test_a_kill_reaches_a_handler_once_and_what_has_none_ends_at_once(tmp_
 async def test_what_ignores_a_kill_ends_with_its_grace_and_so_does_all_that_it_forked(
     tmp_path: Path, isolation: str
 ) -> None:
-    async with lxc_agent(tmp_path, "--cgroups_pids_max=200", isolation=isolation) as agent:
+    async with lxc_agent(tmp_path, "--cgroups_pids_max=100", isolation=isolation) as agent:
         forks = "(setsid env -i sleep 600 &); setsid sleep 600 &"
         agent.run("stubborn", f"trap '' TERM; {forks} echo ready; while true; do sleep 0.1; done")
         agent.run("ends", f"{forks} sleep 600 & echo ready; exit 4")
         if isolation:
             agent.run("bomb", BOMB)
             await agent.agent.pid_of("bomb")
-            await eventually(lambda: len(agent.members("bomb", "pids")) > 100)
+            await eventually(lambda: len(agent.members("bomb", "pids")) > 50)
             agent.master.send(kill_of("bomb", grace_s=0.1))
             assert (await agent.end_of("bomb"))["state"] == "TASK_KILLED"
         assert (await agent.end_of("ends"))["message"] == "Command exited with status 4"

@@ -241,6 +241,11 @@ def _run(parser: argparse.ArgumentParser) -> None:
         "--image", metavar="NAME", help="a container image to run in; without COMMAND, what the image runs by itself"
     )
     parser.add_argument(
+        "--rootfs",
+        metavar="NAME",
+        help="a root filesystem of LXC to run in, by its name or directory on the agent's machine",
+    )
+    parser.add_argument(
         "--volume",
         "-v",
         action="append",

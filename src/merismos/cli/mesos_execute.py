@@ -30,6 +30,7 @@ _MILLI: Final = 1000
 
 FLAGS: Final = table_of(
     [
+        Flag("appc_image", Kind.TEXT, None, "The root filesystem of LXC to run in, by its name or directory."),
         Flag("checkpoint", Kind.SWITCH, "false", "Ask for checkpoints; here every task has them."),
         Flag("command", Kind.TEXT, None, "The command to run."),
         Flag("containerizer", Kind.TEXT, "mesos", "The containerizer; only mesos is there yet."),
@@ -73,6 +74,7 @@ FLAGS: Final = table_of(
 )
 EFFECTIVE: Final = frozenset(
     {
+        "appc_image",
         "checkpoint",
         "command",
         "content_type",
@@ -222,6 +224,8 @@ def task_of(flags: Flags) -> Task:
     image = flags.text("docker_image") or ""
     if not command and (not image or flags.on("shell")):
         raise FlagError("--command is missing: write --command=COMMAND, or --no-shell with a --docker_image")
+    if image and flags.given("appc_image"):
+        raise FlagError("--docker_image and --appc_image exclude each other: leave one out")
     if image and (flags.text("containerizer") or "mesos") != "mesos":
         raise FlagError("--containerizer: images are run by the mesos containerizer; leave the flag out")
     needs = amounts_of(flags.text("resources") or "")
@@ -230,6 +234,7 @@ def task_of(flags: Flags) -> Task:
         id=name,
         command=command if command and flags.on("shell") else (command or "").split(),
         image=image,
+        rootfs=flags.text("appc_image") or "",
         networks=[one.strip() for one in (flags.text("networks") or "").split(",") if one.strip()],
         cpus=needs.pop("cpus", 0.0),
         mem=needs.pop("mem", 0.0),

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,7 +29,6 @@ from merismos.core.containers.image_plan import RootPlan
 from merismos.core.containers.lxc_config import LxcPlace, build_config, build_seccomp, cgroup_names, read_status
 from merismos.core.containers.oci_spec import ContainerUser, Surroundings
 
-PROGRAMS = ("lxc-start", "lxc-attach")
 _LOCKS = "/run/lxc/lock"
 _LOG_BYTES_MAX = 1 << 16
 _END_POLLS, _POLL_S = 400, 0.005
@@ -210,12 +208,6 @@ class LxcRuntime(OciRuntime):
         with contextlib.suppress(OSError):
             for one in (folder, folder.parent, folder.parent.parent):
                 one.rmdir()
-
-
-def find_lxc(which: Callable[[str], str | None] = shutil.which) -> str | None:
-    """Return the path of `lxc-start`, None where LXC isn't there as a whole."""
-    found = [which(name) for name in PROGRAMS]
-    return None if None in found else found[0]
 
 
 def _make_directory(rootfs: str, path: str) -> None:

@@ -5,7 +5,6 @@ Errors: FlagError, with what to change.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import structlog
@@ -13,7 +12,8 @@ import structlog
 from merismos.adapters.linux import cgroup_detection
 from merismos.adapters.linux.cgroups import Cgroups
 from merismos.containers.images.provider import Images
-from merismos.containers.lxc import PROGRAMS, LxcLimits, LxcRuntime, find_lxc
+from merismos.containers.lxc import LxcLimits, LxcRuntime
+from merismos.containers.lxc_programs import find_lxc, obstacle_of_lxc
 from merismos.containers.networks import ContainerNetworks
 from merismos.containers.runtimes import Runtimes
 from merismos.core.containers.lxc_plan import LxcSettings
@@ -62,11 +62,9 @@ def _lxc_of(
     settings = lxc_settings(flags)
     if settings is None:
         return None
-    if os.geteuid() != 0:
-        raise FlagError("--containerizers=...,lxc needs root, for mounts and namespaces; start the agent as root")
-    program = find_lxc()
-    if program is None:
-        raise FlagError(f"--containerizers=...,lxc needs {' and '.join(PROGRAMS)}; get them: apt-get install lxc")
+    obstacle, program = obstacle_of_lxc(), find_lxc()
+    if obstacle is not None or program is None:
+        raise FlagError(f"--containerizers names lxc, which can't be had: {obstacle}")
     hierarchy = Path(flags.text("cgroups_hierarchy") or "/sys/fs/cgroup")
     takes = "images and root filesystems" if settings.first and has_images(flags) else "root filesystems"
     structlog.get_logger().info("containers of LXC", program=program, path=settings.path, takes=takes)

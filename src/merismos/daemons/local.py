@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from merismos.adapters.linux import detection
+from merismos.containers.lxc_programs import obstacle_of_lxc
 from merismos.containers.oci_runtimes import obstacle_of_images
 from merismos.daemons import local_remnants, local_text, local_zookeeper
 from merismos.daemons.local_child import IP, Child, StartError
@@ -180,6 +181,7 @@ class LocalMachines:
             f"--master={self.zk or f'{IP}:{self._master_port}'}",
             *coordinated,
             *self._images(),
+            *self._lxc(),
             f"--resources={resources}",
             f"--attributes=rack:r{number}",
             f"--registration_backoff_factor={_RETRY_MS}ms",
@@ -191,6 +193,11 @@ class LocalMachines:
         """Return the flags with which agents share images, where this machine can run any."""
         can = obstacle_of_images() is None
         return ["--image_providers=docker", f"--docker_store_dir={self.work_dir / 'images'}"] if can else []
+
+    @staticmethod
+    def _lxc() -> list[str]:
+        """Return the flags with which agents run containers of LXC, where this machine can run any."""
+        return ["--containerizers=mesos,lxc"] if obstacle_of_lxc() is None else []
 
     async def _all_registered(self) -> None:
         connections = [Connection(address.parse(master.address)) for master in self.masters]

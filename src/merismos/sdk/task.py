@@ -22,6 +22,7 @@ class Task(msgspec.Struct, kw_only=True):
     are taken as they are.
     `image` is the name of a container image; with one, an empty `command` is what the image runs by itself, and `volumes` are PATH:TARGET or
     PATH:TARGET:ro, where PATH is the machine's, or the sandbox's where it is relative.
+    `rootfs` is the name or the directory of a root filesystem of LXC, in place of an image.
     `networks` are names of networks of CNI that the container joins.
     Units: `cpus` and `gpus` in cores and devices, `mem` and `disk` in MB.
     """
@@ -38,6 +39,7 @@ class Task(msgspec.Struct, kw_only=True):
     uris: Sequence[str] = ()
     user: str | None = None
     image: str = ""
+    rootfs: str = ""
     volumes: Sequence[str] = ()
     networks: Sequence[str] = ()
     labels: Mapping[str, str] = {}
@@ -94,14 +96,16 @@ class Task(msgspec.Struct, kw_only=True):
         return command
 
     def _container(self) -> mesos.ContainerInfo | None:
-        if not (self.image or self.volumes or self.networks):
+        if not (self.image or self.rootfs or self.volumes or self.networks):
             return None
-        docker = None
+        image = None
         if self.image:
-            docker = mesos.Image(type=mesos.Image_Type.DOCKER, docker=mesos.Image_Docker(name=self.image))
+            image = mesos.Image(type=mesos.Image_Type.DOCKER, docker=mesos.Image_Docker(name=self.image))
+        elif self.rootfs:
+            image = mesos.Image(type=mesos.Image_Type.APPC, appc=mesos.Image_Appc(name=self.rootfs))
         return mesos.ContainerInfo(
             type=mesos.ContainerInfo_Type.MESOS,
-            mesos=None if docker is None else mesos.ContainerInfo_MesosInfo(image=docker),
+            mesos=None if image is None else mesos.ContainerInfo_MesosInfo(image=image),
             volumes=[_volume(one) for one in self.volumes],
             network_infos=[mesos.NetworkInfo(name=name) for name in self.networks],
         )

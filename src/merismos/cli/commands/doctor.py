@@ -22,6 +22,7 @@ from merismos.adapters.linux import cgroup_detection, nvml
 from merismos.cli import cluster, output
 from merismos.cli.client import Client, find_master
 from merismos.cli.errors import CommandError
+from merismos.containers.lxc_programs import LXC_PATH, names_of_roots, obstacle_of_lxc
 from merismos.containers.oci_runtimes import choose, obstacle_of_images
 from merismos.sdk import address, local_cluster
 
@@ -53,6 +54,7 @@ def check_machine() -> list[Finding]:
         _open_files(),
         *_cgroups(),
         _images(),
+        check_lxc(),
         check_docker(),
         check_networks(),
         check_gpus(),
@@ -128,6 +130,15 @@ def _images() -> Finding:
         except LookupError as error:
             return _finding("images", WARNING, str(error))
     return _finding("images", OK, f"an agent may have --image_providers=docker, by {chosen.program}{how}")
+
+
+def check_lxc(obstacle: str | None = None, path: str = LXC_PATH) -> Finding:
+    """Say whether an agent may have --containerizers=mesos,lxc here, and of what its containers could be made."""
+    obstacle = obstacle or obstacle_of_lxc()
+    if obstacle is not None:
+        return _finding("lxc", OK, f"an agent can't run containers of LXC here: {obstacle}")
+    names = ", ".join(names_of_roots(path)) or "none yet, make one: lxc-create -n NAME -t busybox"
+    return _finding("lxc", OK, f"an agent may have --containerizers=mesos,lxc; root filesystems in {path}: {names}")
 
 
 def check_docker(path: str = "/var/run/docker.sock", within_s: float = 2.0) -> Finding:

@@ -25,6 +25,8 @@ def run(arguments: argparse.Namespace) -> int:
     words: list[str] = arguments.command
     if not words and not arguments.image:
         raise CommandError("there is nothing to run", "Write: merismos run -- COMMAND ARGUMENT ...", code=USAGE)
+    if arguments.image and arguments.rootfs:
+        raise CommandError("--image and --rootfs exclude each other", "Leave one of them out", code=USAGE)
     for volume in arguments.volume:
         if not re.fullmatch(r"[^:]+:[^:]+(:r[ow])?", volume):
             raise CommandError(f"--volume {volume!r} is no volume", "Write PATH:TARGET or PATH:TARGET:ro", code=USAGE)
@@ -49,6 +51,7 @@ async def _run(arguments: argparse.Namespace, words: list[str], reporter: Report
         uris=[uri_of(uri) for uri in arguments.uri],
         user=arguments.user,
         image=arguments.image or "",
+        rootfs=arguments.rootfs or "",
         volumes=arguments.volume,
         networks=arguments.network,
         time_limit_s=arguments.timeout,
