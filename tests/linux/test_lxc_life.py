@@ -20,7 +20,7 @@ from merismos.protocol import link
 from process.test_container_calls import Operator, sized, typed
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
-BOMB = "bomb() { bomb & bomb & while true; do true & done; }; bomb 2>/dev/null & exec sleep 600"
+BOMB = "bomb() { bomb & while true; do setsid sleep 600 & done; }; bomb 2>/dev/null & exec sleep 600"
 
 
 @pytest.fixture(autouse=True)
