@@ -178,7 +178,7 @@ class LxcRuntime(OciRuntime):
             return ""
         if "mem" not in self._cgroups.isolators:
             return ""
-        return f"{self._cgroups.folder_of(effect.container_id, 'memory')}/cgroup.procs"
+        return f"{self._cgroups.folder_of(effect.cgroup.container_id, 'memory')}/cgroup.procs"
 
     def _end(self, container_id: str) -> None:
         for _ in range(_END_POLLS):
@@ -197,8 +197,10 @@ class LxcRuntime(OciRuntime):
 
     def _folders(self, container_id: str) -> list[str]:
         """Return the cgroups of LXC that there are of a container."""
-        homes = [] if self._cgroups is None else self._cgroups.folders(container_id)
-        homes += _own_cgroups(self._hierarchy)
+        homes = _own_cgroups(self._hierarchy)
+        if self._cgroups is not None:
+            for owner in _with_parents(container_id):
+                homes += self._cgroups.folders(owner)
         names = cgroup_names(container_id)
         paths = [f"{home}/{name}" for home in dict.fromkeys(homes) for name in names]
         return [path for path in paths if os.path.isdir(path)]  # noqa: PTH112 - one system call, no Path to build
@@ -214,6 +216,12 @@ def _make_directory(rootfs: str, path: str) -> None:
     """Make the directory that a container begins in where its root has none; one behind a link is there or not."""
     with contextlib.suppress(OSError):
         os.close(open_below(rootfs, path.lstrip("/"), ContainerUser()))
+
+
+def _with_parents(container_id: str) -> list[str]:
+    """Return a container, and those that it is nested in: it may count for the cgroup of one of them."""
+    parts = container_id.split(".")
+    return [".".join(parts[:count]) for count in range(len(parts), 0, -1)]
 
 
 def _members(folder: str) -> list[int]:
