@@ -7,6 +7,7 @@ import msgspec
 from merismos.core.containers.cgroup_plan import CgroupPlan, CgroupWrite
 from merismos.core.containers.docker_plan import DockerCreate, DockerExec
 from merismos.core.containers.image_plan import RootPlan
+from merismos.core.containers.native_plan import NativePlan
 from merismos.core.containers.network_plan import NetworkPlan
 from merismos.core.kernel import Effect
 from merismos.ports.checkpoints import Change
@@ -97,6 +98,7 @@ class LaunchContainer(Effect):
     executor: tuple[str, str] | None = None  # framework and executor id, where it is a custom executor
     streams: Streams | None = None  # None: what it writes goes to files in its sandbox
     cgroup: CgroupPlan | None = None  # None: it begins where its parent is
+    native: NativePlan | None = None  # None: nothing but its cgroup isolates it
     root: RootPlan | None = None  # None: the machine's own files
     inside: str = ""  # the container with a root of its own that the process is started in
     wrapper: list[

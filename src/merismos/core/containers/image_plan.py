@@ -137,8 +137,8 @@ def validate_rooted(
     if container.tty_info is not None and not has_terminal:
         return _refused("terminals of containers are not supported yet; leave tty_info out")
     return (
-        _first(_fault_of_volume(volume) for volume in container.volumes)
-        or _first(_fault_of_rlimit(limit) for limit in _rlimits(container))
+        _first(fault_of_volume(volume) for volume in container.volumes)
+        or _first(fault_of_rlimit(limit) for limit in rlimits_of(container))
         or _fault_of_linux(settings, container.linux_info)
         or validate_networks(settings, container)
     )
@@ -167,14 +167,7 @@ def plan_root(
         mounts=_mounts(container, image, sandbox, directory, parent),
         bounding=bounding,
         effective=effective,
-        rlimits=[
-            RLimit(
-                _rlimit_name(one),
-                RLIMIT_INFINITY if one.soft is None else one.soft,
-                RLIMIT_INFINITY if one.hard is None else one.hard,
-            )
-            for one in _rlimits(container)
-        ],
+        rlimits=plan_rlimits(container),
         hostname=container.hostname or "",
         confined=linux.seccomp is None or not linux.seccomp.unconfined,
         share_pids=bool(linux.share_pid_namespace),
@@ -204,7 +197,7 @@ def _mounts(
 ) -> list[Mount]:
     pulled = iter(image.volumes)
     return [
-        _mount_of(volume, sandbox, directory, parent)
+        mount_of(volume, sandbox, directory, parent)
         if volume.image is None
         else Mount(
             "image",
@@ -216,7 +209,8 @@ def _mounts(
     ]
 
 
-def _mount_of(volume: mesos.Volume, sandbox: str, directory: str, parent: str) -> Mount:
+def mount_of(volume: mesos.Volume, sandbox: str, directory: str, parent: str) -> Mount:
+    """Return the mount of a volume that `fault_of_volume` has passed; `sandbox` is where the container sees its own."""
     target = str(PurePosixPath(sandbox, volume.container_path))
     read_only = volume.mode == mesos.Volume_Mode.RO
     source = volume.source
@@ -237,7 +231,8 @@ def _mount_of(volume: mesos.Volume, sandbox: str, directory: str, parent: str) -
     return Mount("secret", target, data=source.secret.value.data, read_only=True)
 
 
-def _fault_of_volume(volume: mesos.Volume) -> Rejection | None:
+def fault_of_volume(volume: mesos.Volume) -> Rejection | None:
+    """Say why a volume can't be had, None where it can."""
     where = f"the volume at '{volume.container_path}'"
     if not volume.container_path or ".." in PurePosixPath(volume.container_path).parts or "\0" in volume.container_path:
         return Rejection("volume_invalid", f"{where}: its path in the container must be one without '..'")
@@ -276,7 +271,8 @@ def _fault_of_path(where: str, path: str, *, absolute: bool) -> Rejection | None
 # ------------------------------------------------------------------ limits and rights
 
 
-def _rlimits(container: mesos.ContainerInfo) -> list[mesos.RLimitInfo_RLimit]:
+def rlimits_of(container: mesos.ContainerInfo) -> list[mesos.RLimitInfo_RLimit]:
+    """Return the limits that a container asks for."""
     return [] if container.rlimit_info is None else container.rlimit_info.rlimits
 
 
@@ -285,7 +281,20 @@ def _rlimit_name(limit: mesos.RLimitInfo_RLimit) -> str:
     return limit.type.name.replace("RLMT_", "RLIMIT_")
 
 
-def _fault_of_rlimit(limit: mesos.RLimitInfo_RLimit) -> Rejection | None:
+def plan_rlimits(container: mesos.ContainerInfo) -> list[RLimit]:
+    """Return the limits of a container by the kernel's names; one without numbers is none."""
+    return [
+        RLimit(
+            _rlimit_name(one),
+            RLIMIT_INFINITY if one.soft is None else one.soft,
+            RLIMIT_INFINITY if one.hard is None else one.hard,
+        )
+        for one in rlimits_of(container)
+    ]
+
+
+def fault_of_rlimit(limit: mesos.RLimitInfo_RLimit) -> Rejection | None:
+    """Say why a limit makes no sense, None where it does."""
     if limit.type is None or limit.type == mesos.RLimitInfo_RLimit_Type.UNKNOWN:
         return Rejection("rlimit_invalid", "an rlimit must have a type that is known")
     if (limit.soft is None) is not (limit.hard is None):
@@ -314,9 +323,9 @@ def _fault_of_linux(settings: AgentSettings, linux: mesos.LinuxInfo | None) -> R
 def _capabilities(settings: AgentSettings, linux: mesos.LinuxInfo) -> tuple[list[str], list[str] | None]:
     """Return the bounding and the effective set: what the task names, else what the agent's flags do."""
     given = linux.effective_capabilities or linux.capability_info
-    effective = _names(given) if given is not None else settings.effective_capabilities
+    effective = capability_names(given) if given is not None else settings.effective_capabilities
     if linux.bounding_capabilities is not None:
-        bounding = _names(linux.bounding_capabilities)
+        bounding = capability_names(linux.bounding_capabilities)
     else:
         bounding = list(settings.bounding_capabilities) if effective is None else list(effective)
     if effective is not None and linux.bounding_capabilities is not None:
@@ -324,7 +333,8 @@ def _capabilities(settings: AgentSettings, linux: mesos.LinuxInfo) -> tuple[list
     return bounding, None if effective is None else list(effective)
 
 
-def _names(info: mesos.CapabilityInfo) -> list[str]:
+def capability_names(info: mesos.CapabilityInfo) -> list[str]:
+    """Return the names of capabilities, without CAP_."""
     return [one.name for one in info.capabilities]
 
 

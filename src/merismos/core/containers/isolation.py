@@ -23,20 +23,22 @@ CNI = "network/cni"
 GPU, LINUX_DEVICES = "gpu/nvidia", "linux/devices"
 _DEVICES = (GPU, LINUX_DEVICES)
 _WATCHES = (*DISK, PORTS, CNI)
-_OF_IMAGES = (
-    "docker/runtime",
-    "filesystem/linux",
-    "volume/host_path",
-    "volume/image",
-    "volume/sandbox_path",
-    "volume/secret",
-)
-_NOT_YET = (
-    "appc/runtime", "disk/xfs",
-    "docker/volume", "environment_secret", "filesystem/shared",
-    "linux/capabilities", "linux/nnp", "linux/seccomp", "namespaces/ipc", "namespaces/pid",
-    "network/port_mapping", "posix/rlimits", "volume/csi",
-)  # fmt: skip
+CAPABILITIES, NNP, SECCOMP, RLIMITS = "linux/capabilities", "linux/nnp", "linux/seccomp", "posix/rlimits"
+PIDS, IPC, FILES = "namespaces/pid", "namespaces/ipc", "filesystem/linux"
+HOST_PATH, SANDBOX_PATH, SECRET = "volume/host_path", "volume/sandbox_path", "volume/secret"
+IMAGE = "volume/image"
+ENVIRONMENT_SECRET = "environment_secret"
+NATIVE = (CAPABILITIES, NNP, RLIMITS, PIDS, IPC, ENVIRONMENT_SECRET)
+_OF_IMAGES = ("docker/runtime", FILES, HOST_PATH, IMAGE, SANDBOX_PATH, SECRET)
+_NEVER = {
+    "appc/runtime": "images of Appc have no registry left to come from; use docker/runtime and images of type DOCKER",
+    "disk/xfs": "project quotas need a file system that is made for them; use disk/du, which watches any",
+    "docker/volume": "its volumes come from drivers of a dvdcli that nobody keeps; use volume/host_path for what is mounted on the machine",
+    "filesystem/shared": "Mesos itself has given it up; use filesystem/linux and volumes of SANDBOX_PATH",
+    "network/port_mapping": "it needs a kernel and a libnl of its own, and Mesos builds without it; use network/cni with portmap",
+    "volume/csi": "there are no CSI plugins here; use volume/host_path for what is mounted on the machine",
+}
+_NOT_YET = ("linux/seccomp",)
 
 
 class Isolation(msgspec.Struct, frozen=True):
@@ -70,20 +72,20 @@ def parse_isolation(text: str, launcher: str) -> Isolation | Rejection:
 
 def _fault_of(name: str, names: dict[str, None]) -> str | None:
     kind, _, subject = name.partition("/")
+    if name in _NEVER:
+        return f"'{name}' is not supported: {_NEVER[name]}"
     if name in _NOT_YET:
         return f"'{name}' is not supported yet; leave it out"
-    if (
-        name not in (*_POSIX, *_WATCHES, *_DEVICES, *_OF_IMAGES)
-        and name != ALL
-        and not (kind == "cgroups" and subject in CGROUPS)
-    ):
-        known = ", ".join((*_POSIX, *_WATCHES, *_DEVICES, *_OF_IMAGES, *(f"cgroups/{one}" for one in CGROUPS), ALL))
-        return f"'{name}' is not known; known are {known}"
+    known = (*_POSIX, *_WATCHES, *_DEVICES, *_OF_IMAGES, *NATIVE, *(f"cgroups/{one}" for one in CGROUPS), ALL)
+    if name not in known:
+        return f"'{name}' is not known; known are {', '.join(known)}"
+    if name in {PIDS, IPC} and FILES not in names:
+        return f"'{name}' needs '{FILES}', since what is mounted for it is the container's own; add that"
     if name == GPU and "cgroups/devices" not in names and ALL not in names:
         return f"'{GPU}' needs 'cgroups/devices', which keeps a container from the GPUs of others; add that"
     if kind == "cgroups" and name != ALL and ALL in names:
         return f"'{name}' and '{ALL}' exclude each other; the latter holds the former"
-    if kind == "posix" and (f"cgroups/{subject}" in names or ALL in names):
+    if name in _POSIX and (f"cgroups/{subject}" in names or ALL in names):
         other = ALL if ALL in names else f"cgroups/{subject}"
         return f"'{name}' and '{other}' exclude each other, since both are about {subject}; leave '{name}' out"
     return None
