@@ -19,6 +19,7 @@ import structlog
 
 from merismos.adapters.linux.cgroups import Cgroups
 from merismos.containers.container_cgroups import ContainerCgroups
+from merismos.containers.native_entry import NativeEntry
 from merismos.containers.networked import NetworkedContainers
 from merismos.containers.networks import ContainerNetworks
 from merismos.containers.prologue import with_steps
@@ -28,7 +29,7 @@ from merismos.containers.sandbox import Sandboxes, find_user, is_us
 from merismos.containers.supervisor_link import SupervisorLink, kill_remains
 from merismos.containers.supervisor_socket import NAME, PATH
 from merismos.core.agent import effects, events
-from merismos.core.containers.entry_plan import Command, Rank, Step
+from merismos.core.containers.entry_plan import Command
 from merismos.core.kernel import Event
 from merismos.shell.turn import Turn
 
@@ -68,6 +69,7 @@ class NativeContainerizer:
         self._networked = None
         if networks is not None:
             self._networked = NetworkedContainers(networks, self._launch, self._fail)
+        self._entry = NativeEntry(runtime_dir / "secrets")
         self._supervisor: SupervisorLink | None = None
         self._waiting: list[Callable[[], None]] = []
         self._restarting: asyncio.Task[None] | None = None
@@ -86,6 +88,8 @@ class NativeContainerizer:
             await self._networked.networks.recover(one.container_id for one in supervisor.held if one.status is None)
             for one in supervisor.held:
                 one.networks = self._networked.networks.told(one.container_id)
+        if self._first:
+            self._entry.begin(one.container_id for one in supervisor.held)
         if self._rooted is not None and self._first:
             await asyncio.to_thread(self._rooted.begin, supervisor.held)
         self._first = False
@@ -143,7 +147,10 @@ class NativeContainerizer:
             return
         try:
             arguments, argv0 = self._enter(effect)
-            self._supervisor.spawn(effect.container_id, effect.directory, arguments, argv0, effect.environment)
+            boxed = effect.native is not None and effect.native.own_pids
+            self._supervisor.spawn(
+                effect.container_id, effect.directory, arguments, argv0, effect.environment, boxed=boxed
+            )
         except (LookupError, ValueError, OSError) as error:
             self.on_failed(effect.container_id, errno.EINVAL, str(error), effect.directory)
 
@@ -152,11 +159,9 @@ class NativeContainerizer:
 
         Errors: LookupError, ValueError, OSError where that can't be.
         """
-        steps = []
-        if effect.user is not None and needs_switch(effect.user):
-            steps.append(switch_user(effect.user))
+        steps = self._entry.steps(effect, switches=effect.user is not None and needs_switch(effect.user))
         arguments = list(effect.arguments)
-        if not steps:  # else the last of them looks for the program
+        if not steps or steps[-1].script:  # else the last of them looks for the program
             program = find_program(arguments[0], effect.directory)
             if program is None:
                 return Command(arguments, effect.argv0)  # the supervisor finds out why, as ever
@@ -232,6 +237,7 @@ class NativeContainerizer:
             self._cgroups.remove(container_id)
         if self._rooted is not None:
             self._rooted.on_over(container_id)
+        self._entry.on_over(container_id)
         exec_failed = code in _EXEC_ERRORS and os.path.isdir(directory)  # noqa: PTH112 - one system call, no Path to build
         if exec_failed:
             with open(f"{directory}/stderr", "a", encoding="utf-8") as stderr:  # noqa: PTH123 - one system call, no Path to build
@@ -259,6 +265,7 @@ class NativeContainerizer:
             self._on_limited(container_id, limitation)
         if self._rooted is not None:
             status = self._rooted.status_of(container_id, status)
+        self._entry.on_over(container_id)
         self._post(events.ContainerExited(container_id, status))
         if self._rooted is not None:
             self._rooted.on_over(container_id)
@@ -311,10 +318,3 @@ def find_program(program: str, directory: str) -> str | None:
 def needs_switch(user: str) -> bool:
     """Say whether `user` is another than the agent's own."""
     return not is_us(user) and find_user(user).pw_uid != os.geteuid()
-
-
-def switch_user(user: str) -> Step:
-    """Return the step that becomes `user`."""
-    entry = find_user(user)
-    words = ("setpriv", f"--reuid={entry.pw_uid}", f"--regid={entry.pw_gid}", "--init-groups", "--")
-    return Step(Rank.RIGHTS, "posix", words)

@@ -40,9 +40,7 @@ _BIND = (
     '{ echo "the volume at $4 leads elsewhere" >&2; exit 125; }; '
     '"$1" --no-canonicalize --rbind /proc/self/fd/4 /proc/self/fd/3 || exit 125; exec 4<&-; '
 )
-_READ_ONLY = (
-    'exec 3<"$4" || exit 125; "$1" --no-canonicalize -o remount,bind,ro none /proc/self/fd/3 || exit 125; '
-)
+_READ_ONLY = 'exec 3<"$4" || exit 125; "$1" --no-canonicalize -o remount,bind,ro none /proc/self/fd/3 || exit 125; '
 _BOUND = "exec 3<&-; shift 4; "
 # it runs as soon as it was started, and has its namespaces a moment later
 _WAIT = (
@@ -103,7 +101,10 @@ class NativeEntry:
     # ------------------------------------------------------------------ namespaces
 
     def _make(self, plan: NativePlan, effect: effects.LaunchContainer) -> list[Step]:
-        words = [*(["--mount", "--propagation", "slave"] if plan.own_files else []), *(["--ipc"] if plan.own_ipc else [])]
+        words = [
+            *(["--mount", "--propagation", "slave"] if plan.own_files else []),
+            *(["--ipc"] if plan.own_ipc else []),
+        ]
         if plan.own_pids:
             words += ["--pid", "--fork", "--kill-child", "--mount-proc"]
         steps = []
@@ -154,8 +155,8 @@ class NativeEntry:
                 source, is_file = _source_of(mount, owner)
             target = _target_of(mount, effect.directory, owner, is_file=is_file)
             script = _BIND + (_READ_ONLY if mount.read_only else "") + _BOUND
-            words = (self.program("mount"), self.program("readlink"), source, target)
-            steps.append(Step(Rank.FILES, FILES, words, script))
+            ends = (self.program("mount"), self.program("readlink"), source, target)
+            steps.append(Step(Rank.FILES, FILES, ends, script))
         return steps
 
     # ------------------------------------------------------------------ limits and rights
@@ -173,7 +174,9 @@ class NativeEntry:
             if not may_raise and hard != resource.RLIM_INFINITY and limit.hard > hard:
                 asked = _text_of(limit.hard)
                 what = "only an agent with CAP_SYS_RESOURCE may raise it"
-                raise PermissionError(f"{limit.name}: a hard limit of {asked} is above this agent's own, {hard}; {what}")
+                raise PermissionError(
+                    f"{limit.name}: a hard limit of {asked} is above this agent's own, {hard}; {what}"
+                )
             name = limit.name.removeprefix("RLIMIT_").lower()
             words.append(f"--{name}={_text_of(limit.soft)}:{_text_of(limit.hard)}")
         return Step(Rank.LIMITS, RLIMITS, (self.program("prlimit"), *words, "--"))

@@ -20,6 +20,7 @@ from merismos.daemons.agent_devices import gpus_of, image_devices_of
 from merismos.daemons.agent_docker import containerizers_of, docker_settings
 from merismos.daemons.agent_images import capabilities_of, has_images
 from merismos.daemons.agent_isolation import cgroup_settings, isolation_of
+from merismos.daemons.agent_isolators import isolator_settings
 from merismos.daemons.agent_lxc import lxc_settings
 from merismos.daemons.agent_networks import has_networks
 from merismos.model.attributes import parse_attributes
@@ -57,7 +58,10 @@ EFFECTIVE = frozenset(
         "bounding_capabilities",
         "containerizers",
         "default_container_dns",
+        "default_container_shm_size",
         "default_role",
+        "disallow_sharing_agent_ipc_namespace",
+        "disallow_sharing_agent_pid_namespace",
         "docker_call_timeout",
         "docker_config",
         "domain_socket_location",
@@ -214,6 +218,7 @@ def build_settings(flags: Flags, hostname: str, ip: str, port: int) -> AgentSett
         effective_capabilities=capabilities_of(flags, "effective_capabilities"),
         additive=chosen(flags, "reconfiguration_policy", ("equal", "additive")) == "additive",
         cgroups=cgroups,
+        isolators=isolator_settings(flags),
         native="mesos" in containerizers_of(flags),
         docker=docker,
         networks=has_networks(flags),

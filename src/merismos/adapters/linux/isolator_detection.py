@@ -27,7 +27,9 @@ _NAMESPACES = {FILES: "mnt", PIDS: "pid", IPC: "ipc"}
 ISOLATORS = tuple(_PROGRAMS)
 
 
-def obstacle(isolator: str, which: Callable[[str], str | None] = shutil.which, proc: Path = Path("/proc")) -> str | None:
+def obstacle(
+    isolator: str, which: Callable[[str], str | None] = shutil.which, proc: Path = Path("/proc")
+) -> str | None:
     """Return why an isolator can't be had here, and what to do; None where it can."""
     for program in _PROGRAMS[isolator]:
         if which(program) is None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from merismos.core.agent.nested_state import DEPTH_MAX, path_of
 from merismos.core.containers.image_plan import image_of
-from merismos.core.containers.launch_plan import validate_command, validate_container
+from merismos.core.containers.launch_plan import has_secrets, validate_command, validate_container
 from merismos.core.containers.lxc_plan import is_rootfs
 from merismos.core.containers.network_plan import named_networks
 from merismos.model.ids import validate_id
@@ -53,15 +53,25 @@ def validate_call(settings: AgentSettings, call: api.Call) -> str | None:
     if body.command is None:
         return f"{_FAILED}Expecting '{name}.command' to be present"
     in_image = image_of(body.container) is not None and not is_rootfs(body.container)
-    rejection = validate_command(body.command, may_be_of_image=in_image and not body.command.shell)
+    may_be_of_image = in_image and not body.command.shell
+    rejection = validate_command(body.command, may_be_of_image=may_be_of_image, secrets=has_secrets(settings))
     if rejection is None and body.container is not None:
         has_terminal = call.launch_nested_container_session is not None
         rejection = validate_container(settings, body.container, has_terminal=has_terminal)
     if rejection is None and container_id.parent is not None and named_networks(body.container):
         return f"{_FAILED}what is nested is in its parent's network; leave '{name}.container.network_infos' out"
+    if rejection is None and container_id.parent is not None and _asks_for_its_own(body.container):
+        what = "what is nested without an image has its parent's limits, rights, namespaces and files"
+        return f"{_FAILED}{what}; leave '{name}.container' out, or give it an image"
     if rejection is None and body.command.uris:
         return f"{_FAILED}'{name}.command' has URIs, which are fetched for tasks and executors only"
     return None if rejection is None else _FAILED + rejection.message
+
+
+def _asks_for_its_own(container: mesos.ContainerInfo | None) -> bool:
+    if container is None or image_of(container) is not None:
+        return False
+    return bool(container.volumes) or container.linux_info is not None or container.rlimit_info is not None
 
 
 def launch_of(call: api.Call) -> Launch | None:

@@ -20,11 +20,14 @@ from merismos.core.containers.launch_plan import (
     agent_environment,
     command_line,
     effective_user,
+    has_secrets,
     validate_command,
     validate_container,
 )
 from merismos.core.containers.lxc_plan import NO_IMAGE, in_lxc, is_rootfs
+from merismos.core.containers.native_plan import NativePlan, plan_native
 from merismos.core.containers.network_plan import plan_network
+from merismos.core.containers.variables import variables_of
 from merismos.model.ids import validate_id
 from merismos.model.rejection import Rejection
 
@@ -56,7 +59,8 @@ def validate_executor(settings: AgentSettings, info: mesos.ExecutorInfo) -> Reje
         if rejection is not None:
             return rejection
     in_image = image_of(info.container) is not None and not is_rootfs(info.container)
-    return validate_command(info.command, may_be_of_image=in_image and not info.command.shell)
+    may_be_of_image = in_image and not info.command.shell
+    return validate_command(info.command, may_be_of_image=may_be_of_image, secrets=has_secrets(settings))
 
 
 def plan_executor(settings: AgentSettings, agent_id: str, framework: Framework, executor: Executor) -> LaunchContainer:
@@ -84,9 +88,16 @@ def plan_executor(settings: AgentSettings, agent_id: str, framework: Framework, 
     image = NO_IMAGE if is_rootfs(executor.info.container) else executor.image
     if image is None:
         launch.arguments, launch.argv0 = command_line(command)
+        launch.native = native_of_executor(settings, executor)
     else:
         _put_in_image(settings, launch, executor, image)
     return launch
+
+
+def native_of_executor(settings: AgentSettings, executor: Executor) -> NativePlan | None:
+    """Return what isolates an executor without an image besides its cgroup."""
+    directory = executor.directory
+    return plan_native(settings, executor.info.container, directory=directory, parent=directory)
 
 
 def _put_in_image(settings: AgentSettings, launch: LaunchContainer, executor: Executor, image: PulledImage) -> None:
@@ -139,7 +150,4 @@ def environment_of_executor(
             socket = f"{SOCKETS}/{socket.rpartition('/')[2]}"
         environment.append(f"MESOS_DOMAIN_SOCKET={socket}")
     environment += environment_of(settings.gpus, executor.every_gpu())
-    command = executor.info.command
-    if command is not None and command.environment is not None:
-        environment += [f"{one.name}={one.value or ''}" for one in command.environment.variables]
-    return environment
+    return [*environment, *variables_of(executor.info.command)]

@@ -29,6 +29,7 @@ from merismos.core.containers.image_plan import (
     plan_root,
     validate_image,
 )
+from merismos.core.containers.isolation import ENVIRONMENT_SECRET
 from merismos.core.containers.lxc_plan import (
     NO_IMAGE,
     in_lxc,
@@ -38,12 +39,14 @@ from merismos.core.containers.lxc_plan import (
     validate_rootfs,
     validate_variables,
 )
+from merismos.core.containers.native_plan import NativePlan, join_native, plan_native, validate_native
 from merismos.core.containers.network_plan import (
     join_network,
     network_of_task,
     owner_of_network,
     validate_networks,
 )
+from merismos.core.containers.variables import fault_of_variables, variables_of
 from merismos.model.rejection import Rejection
 from merismos.protocol.v1 import mesos
 
@@ -76,7 +79,9 @@ def validate_task(settings: AgentSettings, info: mesos.TaskInfo) -> Rejection | 
         return rejection
     in_image = is_docker(info.container) or (image_of(info.container) is not None and not is_rootfs(info.container))
     for one in (command, *commands_of_checks(info)):
-        rejection = validate_command(one, may_be_of_image=in_image and one is command and not command.shell)
+        may_be_of_image = in_image and one is command and not command.shell
+        secrets = has_secrets(settings) and not is_docker(info.container)
+        rejection = validate_command(one, may_be_of_image=may_be_of_image, secrets=secrets)
         if rejection is None and is_lxc(settings.lxc, info.container):
             rejection = validate_variables(one)
         if rejection is not None:
@@ -115,29 +120,19 @@ def commands_of_checks(info: mesos.TaskInfo) -> list[mesos.CommandInfo]:
     return [command for command in (health, check) if command is not None]
 
 
-def validate_command(command: mesos.CommandInfo, *, may_be_of_image: bool = False) -> Rejection | None:
-    """Say why a command can't be run, None where it can; an image may say what to run instead."""
+def validate_command(
+    command: mesos.CommandInfo, *, may_be_of_image: bool = False, secrets: bool = False
+) -> Rejection | None:
+    """Say why a command can't be run, None where it can; an image may say what to run instead, and variables may be `secrets`."""
     if command.value is None and not may_be_of_image:
         return Rejection(
             "command_invalid", "the command has no value: give a shell line, or a program with shell=false"
         )
-    variables = command.environment.variables if command.environment is not None else []
-    for variable in variables:
-        if variable.type != mesos.Environment_Variable_Type.VALUE:
-            return Rejection(
-                "secret_unsupported",
-                f"environment variable '{variable.name}' is a secret; secrets are not supported yet",
-            )
-        if not variable.name or "=" in variable.name:
-            return Rejection("environment_invalid", f"'{variable.name}' can't be the name of an environment variable")
-    texts = [
-        command.value or "",
-        *command.arguments,
-        *(variable.name + (variable.value or "") for variable in variables),
-    ]
-    if any("\0" in text for text in texts):
-        return Rejection("command_invalid", "a command, argument or environment variable can't hold a NUL character")
-    return None
+    fault = fault_of_variables(command, secrets=secrets)
+    if fault is None and any("\0" in text for text in (command.value or "", *command.arguments)):
+        text = "a command, argument or environment variable can't hold a NUL character"
+        return Rejection("command_invalid", text)
+    return fault
 
 
 def validate_container(
@@ -156,11 +151,12 @@ def validate_container(
         has_terminal = has_terminal and not is_lxc(settings.lxc, container)
         own = validate_image(settings, container, image, has_terminal=has_terminal)
         return own or validate_lxc(settings, container)
-    if container.volumes:
-        return Rejection(
-            "container_unsupported", "volumes need an image: give container.mesos.image, or leave the volumes out"
-        )
-    return validate_networks(settings, container)
+    return validate_native(settings, container) or validate_networks(settings, container)
+
+
+def has_secrets(settings: AgentSettings) -> bool:
+    """Say whether variables of the environment may be secrets."""
+    return ENVIRONMENT_SECRET in settings.isolators.names
 
 
 def plan_pull(container_id: str, container: mesos.ContainerInfo | None) -> PullImage | None:
@@ -205,7 +201,14 @@ def plan_launch(settings: AgentSettings, agent_id: str, framework: Framework, ta
         user=effective_user(settings, framework, command),
         cgroup=plan_cgroup_of(settings, task),
         network=network_of_task(task),
+        native=native_of_task(settings, task),
     )
+
+
+def native_of_task(settings: AgentSettings, task: Task) -> NativePlan | None:
+    """Return what isolates a task without an image besides its cgroup."""
+    parent = task.directory if task.executor is None else task.executor.directory
+    return plan_native(settings, task.info.container, directory=task.directory, parent=parent)
 
 
 def plan_in_docker(settings: AgentSettings, docker: DockerSettings, task: Task) -> LaunchContainer:
@@ -279,18 +282,18 @@ def plan_check(
     own = task.info.command
     assert own is not None
     if image_of(task.info.container) is not None:
-        given = command.environment.variables if command.environment is not None else []
-        extra = [f"{variable.name}={variable.value or ''}" for variable in given]
+        extra = variables_of(command)
         user = command.user if settings.switch_user else None
         return LaunchContainer(
             run_id, task.directory, arguments, argv0, extra, user, cgroup=cgroup, inside=task.container_id
         )
-    environment = plan_environment(settings, agent_id, framework, task, own)
-    if command.environment is not None:
-        environment += [f"{variable.name}={variable.value or ''}" for variable in command.environment.variables]
+    environment = [*plan_environment(settings, agent_id, framework, task, own), *variables_of(command)]
     user = command.user if settings.switch_user and command.user else effective_user(settings, framework, own)
     network = join_network(owner_of_network(task))
-    return LaunchContainer(run_id, task.directory, arguments, argv0, environment, user, cgroup=cgroup, network=network)
+    native = join_native(native_of_task(settings, task), task.pid)
+    return LaunchContainer(
+        run_id, task.directory, arguments, argv0, environment, user, cgroup=cgroup, network=network, native=native
+    )
 
 
 def command_line(command: mesos.CommandInfo) -> tuple[list[str], str]:
@@ -321,9 +324,7 @@ def plan_environment(
             f"MESOS_SANDBOX={task.directory}",
         ]
     environment += environment_of(settings.gpus, task.gpus)
-    if command.environment is not None:
-        environment += [f"{variable.name}={variable.value or ''}" for variable in command.environment.variables]
-    return environment
+    return [*environment, *variables_of(command)]
 
 
 def agent_environment(

@@ -107,7 +107,7 @@ def plan_native(
     names = isolators.names
     if not any(one in names for one in _OF_CONTAINERS):
         return None
-    container = container or mesos.ContainerInfo()
+    container = container or mesos.ContainerInfo(type=mesos.ContainerInfo_Type.MESOS)
     linux = container.linux_info or mesos.LinuxInfo()
     bounding, effective = _capabilities(isolators, linux)
     own_ipc = IPC in names and linux.ipc_mode != _SHARED
@@ -214,9 +214,7 @@ def _fault_of_volume(isolators: IsolatorSettings, volume: mesos.Volume) -> Rejec
     return None
 
 
-def _capabilities(
-    isolators: IsolatorSettings, linux: mesos.LinuxInfo
-) -> tuple[list[str] | None, list[str] | None]:
+def _capabilities(isolators: IsolatorSettings, linux: mesos.LinuxInfo) -> tuple[list[str] | None, list[str] | None]:
     """Return the bounding and the effective set: what the container names, else what the flags do; no more is bounding than effective where only that is named."""
     if CAPABILITIES not in isolators.names:
         return None, None

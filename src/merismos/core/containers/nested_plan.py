@@ -12,12 +12,21 @@ from merismos.core.agent.effects import LaunchContainer, Streams
 from merismos.core.agent.nested_state import NestedPhase
 from merismos.core.agent.state import Phase
 from merismos.core.containers.cgroup_plan import CgroupPlan
-from merismos.core.containers.executor_plan import environment_of_executor
+from merismos.core.containers.executor_plan import environment_of_executor, native_of_executor
 from merismos.core.containers.image_config import command_in_image
 from merismos.core.containers.image_plan import environment_in_image, image_of, plan_root
-from merismos.core.containers.launch_plan import PATH, ROOT, command_line, effective_user, plan_environment
+from merismos.core.containers.launch_plan import (
+    PATH,
+    ROOT,
+    command_line,
+    effective_user,
+    native_of_task,
+    plan_environment,
+)
 from merismos.core.containers.lxc_plan import NO_IMAGE, in_lxc, is_rootfs
+from merismos.core.containers.native_plan import NativePlan, join_native, plan_native
 from merismos.core.containers.network_plan import join_network, named_networks, owner_of_network, plan_network
+from merismos.core.containers.variables import variables_of
 from merismos.model.rejection import Rejection
 
 if TYPE_CHECKING:
@@ -25,14 +34,14 @@ if TYPE_CHECKING:
     from merismos.core.agent.state import Agent, AgentSettings
     from merismos.core.containers.image_plan import PulledImage
     from merismos.core.containers.network_plan import NetworkPlan
-    from merismos.protocol.v1 import mesos
 
 
 class Surroundings(NamedTuple):
     """What a nested container has from its parent.
 
     Shapes: `inside` is the container with a root of its own that both are in, and that says then who `user` is; `network` is the one
-    whose network they share; `owner` is whom its parent belongs to.
+    whose network they share; `owner` is whom its parent belongs to; `native` is
+    what isolates it without a root of its own.
     """
 
     directory: str
@@ -42,6 +51,7 @@ class Surroundings(NamedTuple):
     inside: str = ""
     network: str = ""
     owner: str | None = None
+    native: NativePlan | None = None
 
 
 def sandbox_of_standalone(work_dir: str, container_id: str) -> str:
@@ -63,7 +73,8 @@ def surroundings_of(agent: Agent, parent: str) -> Surroundings | None:
         if image_of(task.info.container) is not None:
             return Surroundings(task.directory, [], None, cgroup, parent, network, owner)
         environment = plan_environment(settings, agent_id, framework, task, command)
-        return Surroundings(task.directory, environment, owner, cgroup, network=network, owner=owner)
+        native = join_native(native_of_task(settings, task), task.pid)
+        return Surroundings(task.directory, environment, owner, cgroup, network=network, owner=owner, native=native)
     if executor is not None and (executor.pid or executor.is_builtin):
         framework = agent.frameworks[executor.framework_id]
         owner = effective_user(settings, framework, executor.info.command)
@@ -72,11 +83,14 @@ def surroundings_of(agent: Agent, parent: str) -> Surroundings | None:
             return Surroundings(executor.directory, [], None, cgroup, parent, network, owner)
         environment = environment_of_executor(settings, agent_id, framework, executor)
         own = None if executor.is_builtin else cgroup
-        return Surroundings(executor.directory, environment, owner, own, network=network, owner=owner)
+        native = join_native(native_of_executor(settings, executor), executor.pid)
+        return Surroundings(executor.directory, environment, owner, own, network=network, owner=owner, native=native)
     if nested is not None and nested.phase is NestedPhase.RUNNING:
         around = surroundings_of(agent, nested.parent())
         if around is not None:
-            return _with(around, nested)
+            below = _with(around, nested)
+            native = below.native if nested.parent() else join_native(_native_of(settings, nested), nested.pid)
+            return below._replace(native=native)
     return None
 
 
@@ -98,7 +112,12 @@ def plan_nested(settings: AgentSettings, around: Surroundings, one: Nested) -> L
         streams=_streams(one),
         inside=own.inside,
         network=None if own.inside else _network(around, one),
+        native=own.native if one.parent() else _native_of(settings, one),
     )
+
+
+def _native_of(settings: AgentSettings, one: Nested) -> NativePlan | None:
+    return plan_native(settings, one.container, directory=one.directory, parent=one.directory)
 
 
 def _plan_in_image(settings: AgentSettings, around: Surroundings, one: Nested, image: PulledImage) -> LaunchContainer:
@@ -110,7 +129,7 @@ def _plan_in_image(settings: AgentSettings, around: Surroundings, one: Nested, i
         *settings.environment,
         f"MESOS_CONTAINER_IP={settings.ip}",
         f"MESOS_SANDBOX={one.directory}",
-        *_variables(one.command),
+        *variables_of(one.command),
     ]
     user = one.command.user or around.owner
     root = plan_root(
@@ -147,13 +166,9 @@ def _with(around: Surroundings, one: Nested) -> Surroundings:
     if image_of(one.container) is not None:
         inside, owner = one.container_id, one.command.user or around.owner
         return Surroundings(one.directory, [], None, around.cgroup, inside, around.network, owner)
-    environment = [*around.environment, *_variables(one.command)]
+    environment = [*around.environment, *variables_of(one.command)]
     if not around.inside:  # its sandbox is out of sight there
         environment.insert(len(around.environment), f"MESOS_SANDBOX={one.directory}")
     user, owner = one.command.user or around.user, one.command.user or around.owner
-    return Surroundings(one.directory, environment, user, around.cgroup, around.inside, around.network, owner)
-
-
-def _variables(command: mesos.CommandInfo) -> list[str]:
-    variables = command.environment.variables if command.environment is not None else []
-    return [f"{one.name}={one.value or ''}" for one in variables]
+    inside, network, native = around.inside, around.network, around.native
+    return Surroundings(one.directory, environment, user, around.cgroup, inside, network, owner, native)
