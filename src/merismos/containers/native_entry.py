@@ -31,6 +31,7 @@ _SECRET_MODE = 0o400
 _SECRETS_BYTES_MAX = 8 << 20
 _UNLIMITED = "unlimited"
 _SECURE = "+noroot,+noroot_locked"
+_PROC = '"$1" -t proc -o nosuid,nodev,noexec proc /proc || exit 125; shift; '
 _SHM = '"$1" -t tmpfs -o "nosuid,nodev,mode=1777$2" shm /dev/shm || exit 125; shift 2; '
 _MEMORY = '"$1" -t tmpfs -o "mode=0711,nosuid,nodev,size=$2" memory "$3/memory" || exit 125; shift 3; '
 _MOVE = '"$1" "$2/$3" "$2/memory/$3" || exit 125; shift 3; '
@@ -101,15 +102,16 @@ class NativeEntry:
     # ------------------------------------------------------------------ namespaces
 
     def _make(self, plan: NativePlan, effect: effects.LaunchContainer) -> list[Step]:
-        words = [
-            *(["--mount", "--propagation", "slave"] if plan.own_files else []),
-            *(["--ipc"] if plan.own_ipc else []),
-        ]
-        if plan.own_pids:
-            words += ["--pid", "--fork", "--kill-child", "--mount-proc"]
+        words = ["--mount", "--propagation", "slave"] if plan.own_files else []
+        words += ["--ipc"] if plan.own_ipc else []
+        words += ["--pid"] if plan.own_pids else []
         steps = []
         if words:
             steps.append(Step(Rank.NAMESPACES, FILES, (self.program("unshare"), *words, "--")))
+        if plan.own_pids:
+            # who waits for the first of the namespace ends as that one did, by a signal, too
+            steps.append(Step(Rank.NAMESPACES, FILES, (self.program("timeout"), "--foreground", "0")))
+            steps.append(Step(Rank.FILES, PIDS, (self.program("mount"),), _PROC))
         if plan.own_shm_bytes is not None:
             size = f",size={plan.own_shm_bytes}" if plan.own_shm_bytes else ""
             steps.append(Step(Rank.FILES, IPC, (self.program("mount"), size), _SHM))

@@ -18,7 +18,7 @@ _PROGRAMS = {
     NNP: ("setpriv",),
     RLIMITS: ("prlimit",),
     FILES: ("unshare", "nsenter", "mount"),
-    PIDS: ("unshare", "nsenter", "mount"),
+    PIDS: ("unshare", "nsenter", "mount", "timeout"),
     IPC: ("unshare", "nsenter", "mount"),
     ENVIRONMENT_SECRET: (),
 }
