@@ -205,6 +205,8 @@ def _fault_of_volume(isolators: IsolatorSettings, volume: mesos.Volume) -> Rejec
     fault = fault_of_volume(volume)
     if fault is not None:
         return fault
+    if volume.image is not None:
+        return _refused(f"the volume at '{volume.container_path}' is of an image; it is for containers of images")
     kind = _ISOLATOR_OF.get(_KINDS.UNKNOWN if volume.source is None else volume.source.type or _KINDS.UNKNOWN)
     missing = [name for name in (FILES, kind) if name is not None and name not in isolators.names]
     if missing:
