@@ -145,7 +145,7 @@ def test_only_so_many_ended_tasks_of_a_framework_are_remembered() -> None:
         ),
         (
             task("t", {"value": "env", "environment": {"variables": [{"name": "S", "type": "SECRET"}]}}),
-            "secrets are not supported yet",
+            "is a secret; it needs --isolation=environment_secret",
         ),
         (
             task("t", container={"type": "DOCKER", "docker": {"image": "alpine"}}),
@@ -159,7 +159,7 @@ def test_only_so_many_ended_tasks_of_a_framework_are_remembered() -> None:
             task(
                 "t", container={"type": "MESOS", "volumes": [{"mode": "RW", "container_path": "/x", "host_path": "/y"}]}
             ),
-            "volumes need an image",
+            "needs --isolation=filesystem/linux on this agent",
         ),
         (b'{"task_id":{"value":"t"}}', "name"),
     ],

@@ -55,7 +55,7 @@ def test_a_conflict_names_both(text: str, names: tuple[str, str]) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("network/port_mapping", "is not supported yet"),
+        ("network/port_mapping", "is not supported: it needs a kernel"),
         ("cgroups/gpu", "is not known; known are"),
         ("nonsense", "is not known"),
     ],
@@ -68,3 +68,23 @@ def test_an_isolator_that_is_not_there_is_refused_by_name(text: str, why: str) -
 
 def test_a_launcher_that_is_not_known_is_refused() -> None:
     assert "give posix or linux" in refused("", "windows")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["appc/runtime", "disk/xfs", "docker/volume", "filesystem/shared", "network/port_mapping", "volume/csi"],
+)
+def test_what_there_will_not_be_says_why_and_what_to_use(name: str) -> None:
+    message = refused(name)
+    assert f"'{name}' is not supported: " in message
+    assert "; use " in message
+
+
+@pytest.mark.parametrize("name", ["namespaces/pid", "namespaces/ipc"])
+def test_namespaces_need_files_of_their_own_beside_them(name: str) -> None:
+    assert f"'{name}' needs 'filesystem/linux'" in refused(name)
+    assert name in parsed(f"{name},filesystem/linux").names
+
+
+def test_limits_of_processes_and_cgroups_go_together() -> None:
+    assert "posix/rlimits" in parsed("cgroups/all,posix/rlimits").names

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
-from merismos.adapters.linux import cgroup_detection, nvml
+from merismos.adapters.linux import cgroup_detection, isolator_detection, nvml
 from merismos.cli import cluster, output
 from merismos.cli.client import Client, find_master
 from merismos.cli.errors import CommandError
@@ -53,6 +53,7 @@ def check_machine() -> list[Finding]:
         _python(),
         _open_files(),
         *_cgroups(),
+        *_isolators(),
         _images(),
         check_lxc(),
         check_docker(),
@@ -116,6 +117,14 @@ def _cgroups(hierarchy: Path = Path("/sys/fs/cgroup")) -> list[Finding]:
         able,
         *[_finding(f"cgroups/{one}", OK if one in cgroup_detection.OPTIONAL else WARNING, why) for one, why in missing],
     ]
+
+
+def _isolators() -> list[Finding]:
+    """Say which other isolators an agent may have here, and what it lacks for the rest."""
+    obstacles = {one: isolator_detection.obstacle(one) for one in isolator_detection.ISOLATORS}
+    ready = [one for one, why in obstacles.items() if why is None]
+    able = _finding("isolators", OK, f"an agent may have --isolation={','.join(ready)}")
+    return [able, *[_finding(one, WARNING, f"not here: {why}") for one, why in obstacles.items() if why is not None]]
 
 
 def _images() -> Finding:

@@ -31,12 +31,12 @@ ENVIRONMENT_SECRET = "environment_secret"  # noqa: S105 - an isolator's name
 NATIVE = (CAPABILITIES, NNP, RLIMITS, PIDS, IPC, ENVIRONMENT_SECRET)
 _OF_IMAGES = ("docker/runtime", FILES, HOST_PATH, IMAGE, SANDBOX_PATH, SECRET)
 _NEVER = {
-    "appc/runtime": "images of Appc have no registry left to come from; use docker/runtime and images of type DOCKER",
-    "disk/xfs": "project quotas need a file system that is made for them; use disk/du, which watches any",
-    "docker/volume": "its volumes come from drivers of a dvdcli that nobody keeps; use volume/host_path for what is mounted on the machine",
-    "filesystem/shared": "Mesos itself has given it up; use filesystem/linux and volumes of SANDBOX_PATH",
-    "network/port_mapping": "it needs a kernel and a libnl of its own, and Mesos builds without it; use network/cni with portmap",
-    "volume/csi": "there are no CSI plugins here; use volume/host_path for what is mounted on the machine",
+    "appc/runtime": "no images of Appc are made any more; use docker/runtime and images of type DOCKER",
+    "disk/xfs": "project quotas of XFS are not set here; use disk/du, which watches sandboxes on any file system",
+    "docker/volume": "its drivers are called through dvdcli, which nobody keeps; use volume/host_path for what is mounted on the machine",
+    "filesystem/shared": "Mesos has deprecated it; use filesystem/linux with volume/sandbox_path",
+    "network/port_mapping": "it needs a kernel and a libnl of its own, and Mesos leaves it out, too; use network/cni with portmap",
+    "volume/csi": "no CSI plugins are started here; use volume/host_path for what is mounted on the machine",
 }
 _NOT_YET = ("linux/seccomp",)
 
