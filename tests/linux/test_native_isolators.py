@@ -40,15 +40,15 @@ def device_of(path: Path) -> int:
     return path.stat().st_dev
 
 
-def container(**fields: object) -> dict[str, object]:
+def container(**fields: object) -> dict[str, Any]:
     return {"container": {"type": "MESOS", **fields}}
 
 
-def linux(**fields: object) -> dict[str, object]:
+def linux(**fields: object) -> dict[str, Any]:
     return container(linux_info=fields)
 
 
-def capabilities(*names: str) -> dict[str, object]:
+def capabilities(*names: str) -> dict[str, Any]:
     return {"capabilities": list(names)}
 
 
@@ -334,11 +334,11 @@ def test_a_secret_of_the_environment_is_its_value_for_the_task_alone(shared: Sha
 # ------------------------------------------------------------------ filesystem/linux, volume/*
 
 
-def volume(path: str, mode: str = "RW", **source: object) -> dict[str, object]:
+def volume(path: str, mode: str = "RW", **source: object) -> dict[str, Any]:
     return {"container_path": path, "mode": mode, **source}
 
 
-def host(path: Path | str) -> dict[str, object]:
+def host(path: Path | str) -> dict[str, Any]:
     return {"source": {"type": "HOST_PATH", "host_path": {"path": str(path)}}}
 
 
