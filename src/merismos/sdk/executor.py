@@ -70,6 +70,10 @@ class Executor(abc.ABC):
     async def launch(self, task: mesos.TaskInfo) -> None:
         """Run a task: send its updates, the last one terminal."""
 
+    async def launch_group(self, tasks: list[mesos.TaskInfo]) -> None:
+        """Run tasks that belong together; here, each on its own."""
+        await asyncio.gather(*(self.launch(task) for task in tasks))
+
     @abc.abstractmethod
     async def kill(self, task_id: str, grace_s: float | None) -> None:
         """End a task; `grace_s` where the scheduler gave a grace of its own."""
@@ -153,6 +157,10 @@ class Executor(abc.ABC):
         elif event.launch is not None:
             self._tasks[event.launch.task.task_id.value] = event.launch.task
             self._begin(self.launch(event.launch.task))
+        elif event.launch_group is not None:
+            tasks = event.launch_group.task_group.tasks
+            self._tasks |= {task.task_id.value: task for task in tasks}
+            self._begin(self.launch_group(tasks))
         elif event.kill is not None:
             policy = event.kill.kill_policy
             grace = None if policy is None or policy.grace_period is None else policy.grace_period.nanoseconds

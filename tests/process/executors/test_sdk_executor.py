@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 import sys
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from merismos.protocol.v1 import mesos
 from merismos.sdk.executor import Executor, ExecutorError
 from process.agent_process import AgentUnderTest
 from process.executors.test_custom_executors import job, run
-from process.link_master import link_master
+from process.link_master import FRAMEWORK, link_master
 from process.test_agent import running
 
 pytestmark = pytest.mark.process
@@ -40,6 +41,21 @@ def test_the_example_counts_is_stopped_shouts_and_leaves(tmp_path: Path) -> None
             agent.master.send(link.ShutdownExecutor("F", "e"))
             await agent.master.until(lambda: bool(agent.master.of(link.ExitedExecutor)))
             assert agent.master.of(link.ExitedExecutor) == [link.ExitedExecutor("F", "e", 0)]
+
+    asyncio.run(scenario())
+
+
+def test_the_example_takes_a_group_in_one_event(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with running(tmp_path) as agent:
+            data = base64.b64encode(b"0").decode()
+            tasks = [{**job(name, f"exec {sys.executable} {EXAMPLE}"), "data": data} for name in ("a", "b")]
+            raw = [json.dumps(one).encode() for one in tasks]
+            framework = json.dumps(FRAMEWORK).encode()
+            about = json.dumps(tasks[0]["executor"]).encode()
+            agent.master.send(link.RunTaskGroup("F", framework, "eng", about, raw, starts=True))
+            for name in ("a", "b"):
+                assert (await agent.master.end_of(name))["message"] == "counted to 0"
 
     asyncio.run(scenario())
 

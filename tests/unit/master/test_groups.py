@@ -58,7 +58,14 @@ def test_the_executor_of_groups_is_paid_for_once() -> None:
             {"container": {"type": "DOCKER"}},
             "Task 'g-2' is invalid: Docker ContainerInfo is not supported on the task",
         ),
-        ({"type": "CUSTOM"}, {}, "'ExecutorInfo.type' must be 'DEFAULT' for LAUNCH_GROUP"),
+        ({"type": "CUSTOM"}, {}, "'ExecutorInfo.command' must be set for 'CUSTOM' executor"),
+        ({"type": None}, {}, "'ExecutorInfo.type' must be set"),
+        ({"type": "UNKNOWN"}, {}, "Unknown executor type"),
+        (
+            {"type": "CUSTOM", "command": {"value": "x"}, "container": {"type": "DOCKER"}},
+            {},
+            "Docker ContainerInfo is not supported on the executor",
+        ),
         ({"command": {"value": "x"}}, {}, "'ExecutorInfo.command' must not be set for 'DEFAULT' executor"),
         ({"container": {"type": "DOCKER"}}, {}, "'ExecutorInfo.container.type' must be 'MESOS' for 'DEFAULT' executor"),
         ({"executor_id": value("")}, {}, "Executor ID is invalid: ID must not be empty"),
@@ -112,3 +119,14 @@ def test_a_group_on_offers_that_are_gone_is_dropped() -> None:
     framework.call("DECLINE", decline={"offer_ids": [offer["id"]]})
     framework.accept([offer], group(task("g-1", offer), task("g-2", offer)))
     assert [status["state"] for status in framework.statuses()] == ["TASK_DROPPED", "TASK_DROPPED"]
+
+
+def test_a_group_for_a_custom_executor_may_have_tasks_without_a_command() -> None:
+    _, agent, framework, offer = ready()
+    custom = EXECUTOR | {"type": "CUSTOM", "command": {"value": "./executor"}}
+    bare = task("g-2", offer)
+    del bare["command"]
+    framework.accept([offer], group(task("g-1", offer), bare, executor=custom))
+    (message,) = agent.of(link.RunTaskGroup)
+    assert json.loads(message.executor) == custom
+    assert [json.loads(raw)["task_id"]["value"] for raw in message.tasks] == ["g-1", "g-2"]

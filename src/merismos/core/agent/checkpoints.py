@@ -102,12 +102,13 @@ class ExecutorTaken(Record):
 
 
 class ExecutorTaskTaken(Record):
-    """A task belongs to a custom executor (JSON of TaskInfo)."""
+    """A task belongs to a custom executor (JSON of TaskInfo); `group` is that of tasks that it was given together with."""
 
     framework_id: str
     executor_id: str
     task: bytes
     role: str
+    group: str = ""
 
 
 class NestedTaken(Record):

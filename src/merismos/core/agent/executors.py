@@ -80,22 +80,32 @@ def run_in_executor(agent: Agent, framework: Framework, task: Task, now: float, 
     started = executor is None
     if executor is None:
         executor = make_executor(agent, framework, info, bytes(_RAW.decode(task.raw).executor), task.role)
-    info.framework_id = executor.info.framework_id
-    allocate(info.resources, executor.role)
-    task.executor = executor
-    task.executor_id = executor.executor_id
-    task.container_id, task.directory, task.pid = executor.container_id, executor.directory, executor.pid
-    framework.tasks[task.task_id] = task
-    executor.tasks[task.task_id] = task
-    belongs = ExecutorTaskTaken(task.framework_id, executor.executor_id, task.raw, task.role)
-    agent.checkpoints.keep(task_key(task.framework_id, task.task_id), belongs)
-    grant_task(agent, task)
-    if started:
+    give(agent, framework, executor, [task], now, starts=started)
+
+
+def give(
+    agent: Agent, framework: Framework, executor: Executor, tasks: list[Task], now: float, *, starts: bool
+) -> None:
+    """Make tasks an executor's, which gets them as soon as it is there; it is started where it is new."""
+    for task in tasks:
+        info = task.info.executor
+        assert info is not None
+        info.framework_id = executor.info.framework_id
+        allocate(info.resources, executor.role)
+        task.executor = executor
+        task.executor_id = executor.executor_id
+        task.container_id, task.directory, task.pid = executor.container_id, executor.directory, executor.pid
+        framework.tasks[task.task_id] = task
+        executor.tasks[task.task_id] = task
+        belongs = ExecutorTaskTaken(task.framework_id, executor.executor_id, task.raw, task.role, task.group)
+        agent.checkpoints.keep(task_key(task.framework_id, task.task_id), belongs)
+        grant_task(agent, task)
+    if starts:
         _prepare(agent, framework, executor, now)
         return
     update_limits(agent, executor)
     if executor.stream is not None:
-        deliver(agent, executor, task)
+        deliver(agent, executor, tasks)
 
 
 def drop(agent: Agent, task: Task, text: str, now: float) -> None:
@@ -349,7 +359,9 @@ def kill_in_executor(agent: Agent, task: Task, now: float, grace_s: float | None
     task.killing = True
     task.kill_grace_s = grace_s
     if not task.delivered:
-        kill_undelivered(agent, task, now)
+        together = [one for one in executor.live_tasks() if task.group and one.group == task.group]
+        for one in together or [task]:
+            kill_undelivered(agent, one, now)
         if not executor.live_tasks() and executor.phase is not ExecutorPhase.RUNNING:
             shut_down_executor(agent, executor, now)
     elif executor.stream is not None:
@@ -374,10 +386,18 @@ def kill_event(task: Task) -> api.Event:
     return api.Event(type=api.Event_Type.KILL, kill=kill)
 
 
-def deliver(agent: Agent, executor: Executor, task: Task) -> None:
-    """Hand a task to its executor."""
-    task.delivered = True
-    send(agent, executor, api.Event(type=api.Event_Type.LAUNCH, launch=api.Event_Launch(task=task.info)))
+def deliver(agent: Agent, executor: Executor, tasks: list[Task]) -> None:
+    """Hand tasks to their executor, those of a group in one event."""
+    groups: dict[str, list[Task]] = {}
+    for task in tasks:
+        task.delivered = True
+        if task.group:
+            groups.setdefault(task.group, []).append(task)
+        else:
+            send(agent, executor, api.Event(type=api.Event_Type.LAUNCH, launch=api.Event_Launch(task=task.info)))
+    for group in groups.values():
+        together = api.Event_LaunchGroup(task_group=mesos.TaskGroupInfo(tasks=[task.info for task in group]))
+        send(agent, executor, api.Event(type=api.Event_Type.LAUNCH_GROUP, launch_group=together))
 
 
 def send(agent: Agent, executor: Executor, event: api.Event) -> None:

@@ -76,9 +76,9 @@ def on_executor_subscribed(agent: Agent, event: events.ExecutorSubscribed, now: 
         shut_down_executor(agent, executor, now)
         return
     known = {task.task_id.value: None for task in subscribe.unacknowledged_tasks}
-    for task in executor.live_tasks():
-        if not task.statuses and task.task_id not in known:
-            deliver(agent, executor, task)
+    live = executor.live_tasks()
+    deliver(agent, executor, [task for task in live if not task.statuses and task.task_id not in known])
+    for task in live:
         if task.killing:
             send(agent, executor, kill_event(task))
 

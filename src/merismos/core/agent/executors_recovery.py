@@ -69,6 +69,7 @@ def restore_task(agent: Agent, taken: ExecutorTaskTaken) -> Task:
     task.executor_id = executor.executor_id
     task.container_id, task.directory, task.pid = executor.container_id, executor.directory, executor.pid
     task.delivered = True
+    task.group = taken.group
     task.phase = Phase.RUNNING
     framework.tasks[task.task_id] = task
     executor.tasks[task.task_id] = task

@@ -2,7 +2,7 @@
 
 Rules: nothing is launched before everything that the group needs is fetched. When one of a group fails or is killed, the others are
 killed; when the last task of an executor is over, so is the executor. Both are settled in the turn in which a task ends, so that no
-crash comes in between.
+crash comes in between. A group for a custom executor is handed to it in one event; what becomes of its tasks is the executor's to say.
 Source: Mesos, docs/nested-container-and-task-group.md; a recorded session of a default executor.
 """
 
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from merismos.core.agent.checkpoints import GroupTaskTaken, task_key
 from merismos.core.agent.effects import CreateSandbox
 from merismos.core.agent.ending import fail_launch, forget_framework_if_idle
-from merismos.core.agent.executors import allocate, drop, end_executor, make_executor
+from merismos.core.agent.executors import allocate, drop, end_executor, give, make_executor
 from merismos.core.agent.executors_state import ExecutorPhase
 from merismos.core.agent.grants import grant_task, shortage
 from merismos.core.agent.kill import kill
@@ -55,6 +55,8 @@ def on_run_task_group(agent: Agent, message: link.RunTaskGroup, now: float) -> N
         _drop(agent, tasks, f"the {'agent' if agent.exiting is not None else 'framework'} is being shut down", now)
     elif executor is None and not message.starts:
         _drop(agent, tasks, f"executor '{executor_id}' has ended meanwhile", now)
+    elif info.type is mesos.ExecutorInfo_Type.CUSTOM:
+        _run_in_custom(agent, framework, executor, tasks, message, now)
     else:
         if executor is None:
             executor = make_executor(agent, framework, info, message.executor, message.role)
@@ -65,6 +67,29 @@ def on_run_task_group(agent: Agent, message: link.RunTaskGroup, now: float) -> N
         _run(agent, framework, executor, tasks)
     keep_refused(agent, message, task_ids)
     forget_framework_if_idle(agent, framework)
+
+
+def _run_in_custom(
+    agent: Agent,
+    framework: Framework,
+    executor: Executor | None,
+    tasks: list[Task],
+    message: link.RunTaskGroup,
+    now: float,
+) -> None:
+    """Give a group to a custom executor, which gets it in one event and does with it what it likes."""
+    if executor is not None and executor.phase is ExecutorPhase.TERMINATING:
+        _drop(agent, tasks, f"executor '{executor.executor_id}' is being shut down", now)
+        return
+    starts = executor is None
+    if executor is None:
+        info = json.decode(mesos.ExecutorInfo, message.executor)
+        executor = make_executor(agent, framework, info, message.executor, message.role)
+    group = agent.new_container_id()
+    for task in tasks:
+        allocate(task.info.resources, task.role)
+        task.group = group
+    give(agent, framework, executor, tasks, now, starts=starts)
 
 
 def on_executor_sandbox_failed(agent: Agent, event: events.ContainerLaunchFailed, now: float) -> None:

@@ -25,12 +25,13 @@ def fault_of_group(
     """Return why a group can't be launched on `agent`, whatever is left of the offer; None when it can."""
     if not views:
         return "Task group cannot be empty"
-    fault = _fault_of_default_executor(executor, framework)
+    fault = _fault_of_executor(executor, framework)
     if fault is not None:
         return fault
+    is_custom = executor.type is mesos.ExecutorInfo_Type.CUSTOM
     seen: dict[str, None] = {}
     for view, demand in zip(views, demands, strict=True):
-        fault = _fault_of_member(view) or fault_of_task(view, framework, agent, demand)
+        fault = _fault_of_member(view) or fault_of_task(view, framework, agent, demand, may_lack_command=is_custom)
         if fault is None and view.task_id.value in seen:
             fault = f"Task has duplicate ID: {view.task_id.value}"
         if fault is not None:
@@ -39,16 +40,28 @@ def fault_of_group(
     return None
 
 
-def _fault_of_default_executor(executor: ThinExecutorInfo, framework: Framework) -> str | None:
+def _fault_of_executor(executor: ThinExecutorInfo, framework: Framework) -> str | None:
     fault = fault_of_executor_id(executor, framework)
     if fault is not None:
         return fault
-    if executor.type is not mesos.ExecutorInfo_Type.DEFAULT:
-        return "'ExecutorInfo.type' must be 'DEFAULT' for LAUNCH_GROUP"
+    if executor.type is None:
+        return "'ExecutorInfo.type' must be set"
+    if executor.type is mesos.ExecutorInfo_Type.UNKNOWN:
+        return "Unknown executor type"
+    if executor.type is mesos.ExecutorInfo_Type.CUSTOM:
+        return _fault_of_custom_executor(executor)
     if executor.command is not None:
         return "'ExecutorInfo.command' must not be set for 'DEFAULT' executor"
     if executor.container is not None and executor.container.type is not mesos.ContainerInfo_Type.MESOS:
         return "'ExecutorInfo.container.type' must be 'MESOS' for 'DEFAULT' executor"
+    return None
+
+
+def _fault_of_custom_executor(executor: ThinExecutorInfo) -> str | None:
+    if executor.command is None:
+        return "'ExecutorInfo.command' must be set for 'CUSTOM' executor"
+    if executor.container is not None and executor.container.type is mesos.ContainerInfo_Type.DOCKER:
+        return "Docker ContainerInfo is not supported on the executor"
     return None
 
 

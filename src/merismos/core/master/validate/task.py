@@ -72,7 +72,9 @@ def _judge(raw: bytes) -> Demand:
 _remembered = lru_cache(maxsize=_REMEMBERED_MAX)(_judge)
 
 
-def fault_of_task(view: ThinTaskInfo, framework: Framework, agent: Agent, demand: Demand) -> str | None:
+def fault_of_task(
+    view: ThinTaskInfo, framework: Framework, agent: Agent, demand: Demand, *, may_lack_command: bool = False
+) -> str | None:
     """Return why a task can't be launched on `agent`, whatever is left of the offer; None when it can."""
     task_id = view.task_id.value
     fault = validate_id(task_id)
@@ -96,7 +98,7 @@ def fault_of_task(view: ThinTaskInfo, framework: Framework, agent: Agent, demand
             return f"Task uses invalid health check: {fault}"
     if demand.fault is not None:
         return demand.fault
-    if (view.command is None) == (view.executor is None):
+    if (view.command is None) == (view.executor is None) and not may_lack_command:
         return "Task should have at least one (but not both) of CommandInfo or ExecutorInfo present"
     return None if view.executor is None else fault_of_executor(view.executor, framework)
 
