@@ -5,6 +5,7 @@ Rules: what asyncio, aiohttp and warnings have to say goes the same way. Colour 
 
 from __future__ import annotations
 
+import errno
 import logging
 import sys
 from collections.abc import Mapping
@@ -19,10 +20,11 @@ LEVELS: Mapping[str, int] = {
     "ERROR": logging.ERROR,
     "DEBUG": logging.DEBUG,
 }
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
-class _Lines:
-    """Writes finished lines to every stream; a stream that breaks is left out from then on."""
+class Lines:
+    """Writes finished lines to every stream; one that breaks is left out from then on, one on a full disk only until there is room."""
 
     def __init__(self, streams: list[IO[str]]) -> None:
         self._streams = streams
@@ -32,8 +34,9 @@ class _Lines:
             try:
                 stream.write(line + "\n")
                 stream.flush()
-            except (OSError, ValueError):
-                self._streams.remove(stream)
+            except (OSError, ValueError) as error:
+                if not isinstance(error, OSError) or error.errno not in _FULL:
+                    self._streams.remove(stream)
 
     debug = info = warning = error = critical = msg
 
@@ -73,7 +76,7 @@ def configure(level: str, environment: Mapping[str, str], *, quiet: bool = False
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=lambda *_: _Lines(streams),
+        logger_factory=lambda *_: Lines(streams),
         cache_logger_on_first_use=False,
     )
     root = logging.getLogger()

@@ -133,10 +133,10 @@ class Crashing:
         await self.agent.ended()
         while self._asking:
             await asyncio.wait(self._asking)
-        running = {pid: born for pid in self.running_pids() if (born := birth_of(pid))}
+        running = {name: birth_of(pid) for name, pid in self.running_pids().items()}
         await self.agent.start()
-        for pid in self.running_pids():
-            assert running.get(pid) in {None, birth_of(pid)}, f"process {pid} ended with its agent"
+        for name, pid in self.running_pids().items():
+            assert running.get(name, "") in {"", birth_of(pid)}, f"process {pid} of {name} ended with its agent"
         back = self.agent.master.of(link.ReregisterAgent)[-1]
         known = {json.loads(record.task)["name"] for record in back.tasks}
         for name in list(self.lines):
@@ -147,20 +147,18 @@ class Crashing:
         for names in self.together:
             assert sum(name in self.lines for name in names) in {0, len(names)}, f"half a group was taken: {names}"
 
-    def running_pids(self) -> list[int]:
+    def running_pids(self) -> dict[str, int]:
         """Return the pids of tasks that run until they are killed, and which nobody has killed."""
         master = self.agent.master
-        found = [
-            master.statuses(name)[-1]
-            for name in ("parent", *self.live_sleepers())
-            if master.told(name)[-1:] == ["TASK_RUNNING"] and name not in self.may_be_killed
-        ]
-        killed = {one.task_id for one in self.agent.master.sent if isinstance(one, link.KillTask)}
-        return [
-            one["container_status"]["executor_pid"]
-            for one in found
-            if one["task_id"]["value"] not in killed and one.get("container_status", {}).get("executor_pid")
-        ]
+        killed = {one.task_id for one in master.sent if isinstance(one, link.KillTask)}
+        for names in self.together:
+            if killed.intersection(names):
+                killed.update(names)
+        found = {}
+        for name in ("parent", *self.live_sleepers()):
+            if master.told(name)[-1:] == ["TASK_RUNNING"] and name not in killed and name not in self.may_be_killed:
+                found[name] = master.statuses(name)[-1].get("container_status", {}).get("executor_pid")
+        return {name: pid for name, pid in found.items() if pid}
 
     async def finish(self) -> None:
         """Let everything end but the task in which others nest."""

@@ -48,9 +48,9 @@ class Rig:
         self.now = now
         self.done: list[Effect] = []
         self.checkpoints: list[effects.Checkpoint] = []
+        settings.setdefault("info", mesos.AgentInfo(hostname="host", port=5051))
         self.machine = AgentMachine(
             AgentSettings(
-                info=mesos.AgentInfo(hostname="host", port=5051),
                 ip="10.0.0.1",
                 port=5051,
                 pid="slave(1)@10.0.0.1:5051",
