@@ -30,6 +30,7 @@ class Lines:
         self._streams = streams
 
     def msg(self, line: str) -> None:
+        """Write a line."""
         for stream in list(self._streams):
             try:
                 stream.write(line + "\n")
