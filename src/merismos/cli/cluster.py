@@ -59,8 +59,14 @@ def _container_id(statuses: list[Row]) -> str:
 
 
 def agents(master: Client) -> list[Row]:
-    """Return the agents that are registered."""
-    return [_agent(one) for one in master.call("GET_AGENTS").get("agents", [])]
+    """Return the agents that are registered, and those that a new leader awaits."""
+    return agent_rows(master.call("GET_AGENTS"))
+
+
+def agent_rows(found: RowView) -> list[Row]:
+    """Return the agents of an answer to GET_AGENTS."""
+    awaited = [{"agent_info": info} for info in found.get("recovered_agents", [])]
+    return [*map(_agent, found.get("agents", [])), *({**_agent(one), "state": "recovered"} for one in awaited)]
 
 
 def _agent(agent: Row) -> Row:

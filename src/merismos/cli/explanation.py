@@ -24,7 +24,8 @@ def ask(master: Client, kind: str, name: str, resources: str | None = None) -> E
 def lines(explanation: Explanation) -> list[str]:
     """Return the lines that say it."""
     said = [str(explanation.get("summary") or "the master gives no reason")]
-    said += [f"  - {reason['message']}" for reason in explanation.get("reasons", []) if reason.get("message")]
+    reasons = [reason["message"] for reason in explanation.get("reasons", []) if reason.get("message")]
+    said += [f"  - {message}" for message in reasons] if len(reasons) > 1 else []
     nearest = explanation.get("nearest")
     if isinstance(nearest, dict) and nearest.get("message"):
         said.append(f"  nearest fit: {nearest['message']}")

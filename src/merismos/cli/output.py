@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -23,10 +25,13 @@ _COLOURS: Final = {
     "unreachable": "31",
     "disconnected": "33",
     "inactive": "33",
+    "recovered": "33",
     "ok": "32",
     "warning": "33",
     "problem": "31",
 }
+_GAP: Final = "   "
+_ROOM_MIN: Final = 20
 _MB_OF_A_GB: Final = 1024
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3600
@@ -51,12 +56,25 @@ def show_json(value: object) -> None:
 
 
 def show_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table; on a terminal the states have colours."""
+    """Write a table; on a terminal the states have colours, and a last column that is too wide is broken into lines."""
+    terminal = sys.stdout.isatty()
+    columns = shutil.get_terminal_size().columns if terminal else 0
+    lines = table_lines(heads, rows, columns, coloured=wants_colours(terminal))
+    sys.stdout.writelines(f"{line}\n" for line in lines)
+
+
+def table_lines(heads: Sequence[str], rows: Sequence[Sequence[str]], columns: int, *, coloured: bool) -> list[str]:
+    """Return the lines of a table; `columns` is how wide it may be, 0 for as wide as it is."""
     widths = [max(len(row[index]) for row in [heads, *rows]) for index in range(len(heads))]
-    coloured = wants_colours(sys.stdout.isatty())
-    sys.stdout.write(_line(heads, widths, coloured=False) + "\n")
+    left = sum(widths[:-1]) + len(_GAP) * (len(widths) - 1)
+    room = columns - left
+    lines = [_line(heads, widths, coloured=False)]
     for row in rows:
-        sys.stdout.write(_line(row, widths, coloured=coloured) + "\n")
+        wraps = room >= _ROOM_MIN and len(row[-1]) > room
+        first, *more = textwrap.wrap(row[-1], room, break_on_hyphens=False) if wraps else [row[-1]]
+        lines.append(_line([*row[:-1], first], widths, coloured=coloured))
+        lines += [f"{'':{left}}{part}" for part in more]
+    return lines
 
 
 def note(text: str) -> None:
@@ -99,7 +117,7 @@ def age(seconds: float) -> str:
 
 def _line(cells: Iterable[str], widths: Sequence[int], *, coloured: bool) -> str:
     padded = [(cell, cell.ljust(width)) for cell, width in zip(cells, widths, strict=True)]
-    return "   ".join(_painted(cell, text) if coloured else text for cell, text in padded).rstrip()
+    return _GAP.join(_painted(cell, text) if coloured else text for cell, text in padded).rstrip()
 
 
 def _painted(cell: str, text: str) -> str:

@@ -263,7 +263,8 @@ class Runner:
             self._reporter.note(f"{last.task_id} took longer than --timeout allows")
             return TIMED_OUT
         if last.state == "TASK_KILLED":
-            self._reporter.note(f"{last.task_id} was killed: {last.message or 'nobody says why'}")
+            why = f" ({last.reason})" if last.reason else ""
+            self._reporter.note(f"{last.task_id} was killed{why}: {last.message or 'nobody says why'}")
             return killed_code(last)
         if last.exit_code is not None:
             return last.exit_code

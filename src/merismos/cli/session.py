@@ -101,6 +101,9 @@ class Session:
         """
         try:
             return await self._run()
+        except ConnectionRefusedError as error:
+            todo = "If it was started again just now, try once more; else look at: merismos agents"
+            raise CommandError(f"no agent answers at {self._place.address}: Connection refused", todo) from error
         except (OSError, BrokenAnswerError) as error:
             raise CommandError(f"the session by way of {self._place.address} broke: {error}") from error
 

@@ -228,12 +228,13 @@ class LocalMachines:
                     f"{child.name} ended {RESTARTS_MAX + 1} times within {RESTARTS_WINDOW_S:g} s, the last time with code "
                     f"{code}. Its last words:\n{child.last_words()}"
                 )
-            local_text.say(f"{child.name} ended with code {code}; starting it again")
+            local_text.say(f"{child.name} {local_text.said_end(code)}; starting it again")
             restarts += [now] if counted else []
             await asyncio.sleep(_RESTART_S * max(len(restarts), 1))
             with contextlib.suppress(StartError):
                 await child.start()
                 self.note()
+                local_text.say(f"{child.name} runs again")
 
     def _explained(self, text: str) -> str:
         if "address already in use" in text.lower():
@@ -325,6 +326,7 @@ async def serve(machines: LocalMachines, on_ready: Callable[[LocalMachines], Non
         for task in (starting, stopping):
             task.cancel()
         await asyncio.gather(starting, stopping, return_exceptions=True)
+        local_text.say("ending the tasks, the agents and the rest")
         await machines.close()
 
 

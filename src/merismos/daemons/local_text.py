@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import merismos
 
@@ -38,7 +41,7 @@ def welcome(
     ruling = "a master" if len(masters) == 1 else f"{len(masters)} masters"
     what = f"ZooKeeper, {ruling} and {many}" if zk else f"{ruling} and {many}"
     end = "`merismos down` ends it" if detached else "Ctrl-C ends it"
-    where = "" if detached else ", in another terminal"
+    where = ("" if detached else ", in another terminal") + _activation()
     lines = [
         f"Merismos {merismos.__version__} is up: {what} on this machine, each with {readable(resources)}.",
         "",
@@ -59,6 +62,20 @@ def _who_leads(masters: Mapping[str, str], leader: str, zk: str) -> list[str]:
     ]
     rows.append((zk, "where frameworks find the leader, whoever it is"))
     return [f"  {place:<34}{what}" for place, what in rows]
+
+
+def said_end(code: int) -> str:
+    """Return how a process ended.
+
+    Shapes: a negative code is a signal.
+    """
+    return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+
+
+def _activation() -> str:
+    """Return what has to come first for a shell to find the commands: the environment that this one runs in."""
+    activate = Path(sys.executable).with_name("activate")
+    return f" (first `. {activate}`)" if shutil.which("merismos") is None and activate.exists() else ""
 
 
 def readable(resources: str) -> str:

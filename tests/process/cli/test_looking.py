@@ -55,7 +55,7 @@ def test_a_killed_task_ends_its_run_with_143_and_says_so(merismos: Commands) -> 
         assert "was killed" in run.said["err"]
     again = merismos("kill", "victim")
     assert again.code == 1
-    assert "knows no task that is alive 'victim'" in again.err
+    assert "has ended already: TASK_KILLED" in again.err
 
 
 def test_a_task_that_ignores_the_polite_signal_is_killed_after_its_grace(merismos: Commands) -> None:

@@ -80,7 +80,7 @@ def test_what_fits_nowhere_says_why_it_waits_and_can_be_left(merismos: Commands)
         said = run.err("waiting: ")
         assert "999" in said
         run.err("2 agents")
-        assert "too little cpus" in merismos("why", "huge").out, "the master knows what is waited for"
+        assert "short of cpus" in merismos("why", "huge").out, "the master knows what is waited for"
         run.interrupt()
         assert run.ended() == 128 + signal.SIGINT
     gave_up = merismos("run", "--cpus", "999", "--wait", "100ms", "--", "true")

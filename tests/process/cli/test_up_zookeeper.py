@@ -96,7 +96,7 @@ def test_what_is_killed_or_deposed_is_started_again_however_often_and_ctrl_c_lea
         assert home.merismos("run", "--", "echo", "on").out == "on\n", "what was suspended goes on"
         up.interrupt()
         assert up.ended() == 0
-        assert "agent-1 ended with code -9; starting it again" in up.said["err"]
+        assert "agent-1 was ended by SIGKILL; starting it again" in up.said["err"]
     home.check_that_nothing_is_left()
 
 

@@ -27,9 +27,7 @@ def test_agents_are_counted_by_reason_with_the_nearest_fit() -> None:
     for grant in rig.cycle():
         rig.decline(grant, 5.0)
     rig.now += 1.0
-    assert (
-        summary(rig) == "12 agents: 7 too little mem (nearest has 3072 of 4096), 3 constraint, 2 filtered for 4 s more"
-    )
+    assert summary(rig) == "12 agents: 7 short of mem (nearest has 3072 of 4096), 3 constraint, 2 filtered for 4 s more"
     explanation = rig.allocator.explain("A", "eng", WANTED, rig.now)
     assert explanation.nearest == NearestFit("S3", "host3", False, [Shortage("mem", 3_072_000, 4_096_000)])
     assert [one.samples for one in explanation.obstacles] == [["S0", "S1", "S2"], ["S7", "S8", "S9"], ["S10", "S11"]]
@@ -40,7 +38,7 @@ def test_a_task_that_fits_nowhere_is_told_how_much_there_is() -> None:
     rig.agent("cpus:4;mem:4096")
     rig.agent("cpus:8;mem:4096")
     rig.framework("A")
-    assert summary(rig, text="cpus:999") == "2 agents: 2 too little cpus (nearest has 8 of 999)"
+    assert summary(rig, text="cpus:999") == "2 agents: 2 short of cpus (nearest has 8 of 999)"
 
 
 def test_a_framework_that_takes_no_part_is_told_why() -> None:
@@ -71,7 +69,7 @@ def test_each_reason_is_recognised() -> None:
     rig.agent("cpus:4;mem:4096", used=[("other", "ops", res("cpus:1;mem:1"))])
     rig.framework("A")
     assert reasons(rig) == {"whitelist": 1, "inactive": 1, "gpu": 1, "region": 1, "in_use": 1}
-    assert "1 too little mem free (nearest has 4095 of 4096), in use" in summary(rig)
+    assert "1 short of free mem (nearest has 4095 of 4096), in use" in summary(rig)
 
 
 def test_an_offer_that_waits_for_an_answer_is_the_reason() -> None:
@@ -110,6 +108,6 @@ def test_resources_reserved_for_others_do_not_count() -> None:
     rig = Rig()
     rig.agent("cpus:1;mem:1024;mem(ops):8192")
     rig.framework("A", capabilities=PLAIN)
-    assert summary(rig) == "1 agent: 1 too little mem (nearest has 1024 of 4096)"
+    assert summary(rig) == "1 agent: 1 short of mem (nearest has 1024 of 4096)"
     rig.framework("A2", "ops")
-    assert "too little" not in summary(rig, "A2", "ops")
+    assert "short of" not in summary(rig, "A2", "ops")

@@ -54,7 +54,7 @@ def test_the_doctor_says_what_is_behind_dockers_socket(answer: bytes | None, sta
 
 
 def test_the_doctor_needs_no_docker(tmp_path: Path) -> None:
-    assert check_docker(str(tmp_path / "none"))["state"] == "ok"
+    assert check_docker(str(tmp_path / "none"))["state"] == "absent"
     (tmp_path / "file").touch()
     finding = check_docker(str(tmp_path / "file"))
     assert (finding["state"], "can't be used" in finding["finding"]) == ("warning", True)

@@ -40,7 +40,7 @@ def test_too_little_of_a_resource_names_it_and_the_nearest_agent(wanted: str, na
     rig, peer, (waiting,) = cluster("waiting")
     answer = of(rig, waiting, wanted)
     assert kinds(answer) == {"too_small": 1}
-    assert f"too little {name} (nearest has {has})" in answer["summary"]
+    assert f"short of {name} (nearest has {has})" in answer["summary"]
     assert answer["nearest"]["agent_id"] == peer.id
     assert answer["nearest"]["message"].endswith(f"{name} {has}")
 
@@ -105,7 +105,7 @@ def test_work_that_others_use_is_the_reason() -> None:
     for offer in [*busy.offers(), *waiting.offers()]:
         (busy if offer in busy.offers() else waiting).call("DECLINE", decline={"offer_ids": [offer["id"]]})
     answer = of(rig, waiting, "cpus:1")
-    assert "too little cpus free (nearest has 0.5 of 1)" in answer["summary"]
+    assert "short of free cpus (nearest has 0.5 of 1)" in answer["summary"]
     assert answer["nearest"]["hostname"] == peer.record.hostname
 
 

@@ -1,6 +1,6 @@
 """`merismos doctor`: is this machine fit, is the cluster well?
 
-Rules: each finding is ok, a warning or a problem, and says what to do. The exit code is 1 where there is a problem.
+Rules: each finding is ok, a warning or a problem, and says what to do; what is absent is not needed, but for what it says. The exit code is 1 where there is a problem.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from merismos.containers.lxc_programs import LXC_PATH, names_of_roots, obstacle_
 from merismos.containers.oci_runtimes import choose, obstacle_of_images
 from merismos.sdk import address, local_cluster
 
-OK, WARNING, PROBLEM = "ok", "warning", "problem"
+OK, ABSENT, WARNING, PROBLEM = "ok", "absent", "warning", "problem"
 PYTHON_MIN = (3, 11)
 FILES_MIN = 4096
 DISK_FREE_MB_MIN = 1024
@@ -104,7 +104,7 @@ def _open_files() -> Finding:
 def _cgroups(hierarchy: Path = Path("/sys/fs/cgroup")) -> list[Finding]:
     """Say which isolators an agent may have here, and what it lacks for the others."""
     if platform.system() != "Linux":
-        return [_finding("cgroups", OK, "not on this system; tasks run without limits")]
+        return [_finding("cgroups", ABSENT, "not on this system; tasks run without limits")]
     version = cgroup_detection.version_of(hierarchy)
     obstacles = {one: cgroup_detection.obstacle(hierarchy, version, one) for one in cgroup_detection.ISOLATORS}
     ready = [f"cgroups/{one}" for one, why in obstacles.items() if why is None]
@@ -115,7 +115,10 @@ def _cgroups(hierarchy: Path = Path("/sys/fs/cgroup")) -> list[Finding]:
     missing = [(one, why) for one, why in obstacles.items() if why is not None]
     return [
         able,
-        *[_finding(f"cgroups/{one}", OK if one in cgroup_detection.OPTIONAL else WARNING, why) for one, why in missing],
+        *[
+            _finding(f"cgroups/{one}", ABSENT if one in cgroup_detection.OPTIONAL else WARNING, why)
+            for one, why in missing
+        ],
     ]
 
 
@@ -153,7 +156,7 @@ def check_lxc(obstacle: str | None = None, path: str = LXC_PATH) -> Finding:
 def check_docker(path: str = "/var/run/docker.sock", within_s: float = 2.0) -> Finding:
     """Say whether an agent may have --containerizers=mesos,docker here."""
     if not os.path.exists(path):  # noqa: PTH110 - one system call, no Path to build
-        return _finding("docker", OK, f"no {path}; tasks of type DOCKER need a Docker Engine")
+        return _finding("docker", ABSENT, f"no {path}; tasks of type DOCKER need a Docker Engine")
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(within_s)
         try:
@@ -176,7 +179,7 @@ def check_networks(
     found = next((one for one in directories if os.path.exists(f"{one}/bridge")), None)  # noqa: PTH110 - one system call, no Path to build
     if found is None:
         how = "for networks of containers: apt-get install containernetworking-plugins"
-        return _finding("networks", OK, f"no CNI plugins are in {' and '.join(directories)}; {how}")
+        return _finding("networks", ABSENT, f"no CNI plugins are in {' and '.join(directories)}; {how}")
     plugins = ", ".join(sorted(path.name for path in Path(found).iterdir()))
     if shutil.which("iptables") is None:
         what = "but no iptables, without which ports can't be mapped: apt-get install iptables"
@@ -212,7 +215,7 @@ def _temporary_folder() -> Finding:
 def _local_cluster() -> Finding:
     record = local_cluster.read_record()
     if record is None:
-        return _finding("merismos up", OK, "no cluster of yours runs here")
+        return _finding("merismos up", ABSENT, "no cluster of yours runs here")
     if local_cluster.is_locked():
         return _finding("merismos up", OK, f"runs at http://{record.master}, process {record.pid}")
     return _finding(

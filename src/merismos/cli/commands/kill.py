@@ -16,13 +16,21 @@ FORM = "application/x-www-form-urlencoded"
 def run(arguments: argparse.Namespace) -> int:
     """Ask the master to end a task."""
     master = find_master(arguments.master)
-    task = cluster.find(cluster.tasks(master, completed=False), arguments.task, "task that is alive")
+    task = _living(master, arguments.task)
     kill(master, task, arguments.grace)
     if arguments.output == "json":
         output.show_json({"id": task["id"], "framework_id": task["framework_id"], "asked": True})
     else:
         output.note(f"asked to end {task['id']}")
     return 0
+
+
+def _living(master: Client, given: str) -> cluster.RowView:
+    try:
+        return cluster.find(cluster.tasks(master, completed=False), given, "task")
+    except CommandError:
+        ended = cluster.find(cluster.tasks(master, completed=True), given, "task")
+        raise CommandError(f"{ended['id']} has ended already: {ended['state']}") from None
 
 
 def kill(master: Client, task: cluster.RowView, grace_s: float | None) -> None:

@@ -121,9 +121,9 @@ class _Tally:
         shortage = max(self.nearest[key][1].shortages, key=_lack)
         amounts = f"(nearest has {format_milli(shortage.has_milli)} of {format_milli(shortage.wanted_milli)})"
         return (
-            f"too little {name} {amounts}"
+            f"short of {name} {amounts}"
             if reason == "too_small"
-            else f"too little {name} free {amounts}{_MESSAGES[reason]}"
+            else f"short of free {name} {amounts}{_MESSAGES[reason]}"
         )
 
 
