@@ -102,8 +102,9 @@ async def test_a_container_joins_several_networks_with_addresses_of_both_kinds(t
         links = agent.machine.run("nsenter", f"--net={namespace}", "ip", "-o", "link")
         assert "eth0" in links
         assert "eth1" in links
-        row = (await agent.containers())[0]["container_status"]
-        assert [one["name"] for one in row["network_infos"]] == ["net", "dual"]
+        row = (await agent.containers())[0]
+        assert [one["name"] for one in row["container_status"]["network_infos"]] == ["net", "dual"]
+        assert row["resource_statistics"]["net_tx_packets"] > 0
 
 
 @in_a_loop

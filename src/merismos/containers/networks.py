@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from merismos.adapters.linux.netns import Traffic, traffic_in
 from merismos.containers.cni import CniNetworks, CniPlugins, NetworkError
 from merismos.containers.network_records import NAMESPACE, Joining, NetworkRecords
 from merismos.core.containers.cni_format import configs_for, input_of, parse_result
@@ -72,6 +73,16 @@ class ContainerNetworks:
     def namespace_of(self, owner: str) -> Path | None:
         """Return the namespace of a container that has joined its networks."""
         return self._records.path(owner, NAMESPACE) if owner in self._joined else None
+
+    def traffic_of(self, owner: str) -> Traffic | None:
+        """Return what went through the networks of a container, None where that isn't known."""
+        namespace = self.namespace_of(owner)
+        if namespace is None:
+            return None
+        try:
+            return traffic_in(namespace)
+        except OSError:
+            return None
 
     def file_of(self, owner: str, name: str) -> Path:
         """Return the path of a file that a container sees in /etc."""

@@ -21,6 +21,7 @@ from merismos.adapters.agent_http.containers import ContainersEndpoint
 from merismos.adapters.agent_http.executor import ExecutorEndpoint
 from merismos.adapters.agent_http.executor_tokens import VARIABLE, Claims, ExecutorTokens
 from merismos.adapters.agent_http.server import AgentHttp
+from merismos.adapters.agent_http.statistics import Meters
 from merismos.adapters.linux import detection
 from merismos.adapters.linux.cgroups import Cgroups
 from merismos.adapters.storage.checkpoint_log import CheckpointLog
@@ -45,7 +46,7 @@ from merismos.daemons.agent_images import images_of
 from merismos.daemons.agent_isolation import measure_of, open_cgroups, watches_of
 from merismos.daemons.agent_link import AgentLinks
 from merismos.daemons.agent_lxc import runtimes_of
-from merismos.daemons.agent_networks import networks_of
+from merismos.daemons.agent_networks import networks_of, traffic_of
 from merismos.daemons.agent_settings import EFFECTIVE, build_settings, parse_work_dir
 from merismos.daemons.agent_slice import scope_of
 from merismos.daemons.coordination import check_detection, detector_of
@@ -127,7 +128,7 @@ class AgentProcess:
             self.container_calls,
             self.images,
             self._metrics,
-            measure=measure_of(cgroups),
+            meters=Meters(measure_of(cgroups), traffic_of(flags, networks)),
         )
 
     def _metrics(self) -> dict[str, float]:

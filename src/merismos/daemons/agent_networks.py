@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import structlog
 
+from merismos.adapters.linux.netns import Traffic
 from merismos.containers.cni import CniNetworks, CniPlugins
 from merismos.containers.network_records import NetworkRecords
 from merismos.containers.networked import PROGRAMS
@@ -72,6 +74,11 @@ def networks_of(flags: Flags, work_dir: str, runtime_dir: Path) -> ContainerNetw
         CniPlugins(plugins, flags.seconds("network_cni_timeout")),
         dns_of(flags),
     )
+
+
+def traffic_of(flags: Flags, networks: ContainerNetworks | None) -> Callable[[str], Traffic | None] | None:
+    """Return what tells the traffic of a container by its id, None where nothing does."""
+    return None if networks is None or not flags.on("network_cni_metrics") else networks.traffic_of
 
 
 def dns_of(flags: Flags) -> DnsDefaults:

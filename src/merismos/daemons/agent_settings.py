@@ -108,6 +108,7 @@ EFFECTIVE = frozenset(
         "modules",
         "modules_dir",
         "network_cni_config_dir",
+        "network_cni_metrics",
         "network_cni_plugins_dir",
         "network_cni_root_dir_persist",
         "network_cni_timeout",

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from merismos.adapters.agent_http.files import READ_BYTES_MAX, FileRefused, SandboxFiles
-from merismos.adapters.agent_http.statistics import Measure, container_rows
+from merismos.adapters.agent_http.statistics import NO_METERS, Meters, container_rows
 from merismos.core.agent.state import Agent
 from merismos.core.agent.views import metrics, v1
 from merismos.core.master.views.values import version_info
@@ -39,10 +39,10 @@ class OperatorReads:
         files: SandboxFiles,
         flags: dict[str, str],
         machine_metrics: Callable[[], dict[str, float]],
-        measure: Measure | None = None,
+        meters: Meters = NO_METERS,
     ) -> None:
         self._agent = agent
-        self._measure = measure
+        self._meters = meters
         self._files = files
         self._flags = flags
         self._machine_metrics = machine_metrics
@@ -132,7 +132,7 @@ class OperatorReads:
                 container_status=row.status,
                 resource_statistics=row.statistics,
             )
-            for row in container_rows(self._agent, self._measure, nested=nested)
+            for row in container_rows(self._agent, self._meters, nested=nested)
         ]
         answer = operator.Response_GetContainers(containers=rows)
         return operator.Response(type=Type.GET_CONTAINERS, get_containers=answer)

@@ -26,7 +26,8 @@ from merismos.adapters.agent_http.files import FileRefused, SandboxFiles, file_n
 from merismos.adapters.agent_http.first_head import HEAD_BYTES_MAX, HEAD_S_MAX, FirstHead
 from merismos.adapters.agent_http.operator import CallRefused, OperatorReads
 from merismos.adapters.agent_http.statistics import (
-    Measure,
+    NO_METERS,
+    Meters,
     container_rows,
     containers_v0,
     machine_stats_v0,
@@ -84,7 +85,7 @@ class AgentHttp:
         images: Pruner | None = None,
         machine_metrics: Callable[[], dict[str, float]] = system_metrics,
         limits: Limits | None = None,
-        measure: Measure | None = None,
+        meters: Meters = NO_METERS,
     ) -> None:
         self._agent = agent
         self._executors = executors
@@ -92,7 +93,7 @@ class AgentHttp:
         self._flags = flags
         self._files = SandboxFiles(agent)
         self._images = images
-        self._operator = OperatorReads(agent, self._files, flags, machine_metrics, measure)
+        self._operator = OperatorReads(agent, self._files, flags, machine_metrics, meters)
         self._limits = limits or Limits(first_s=HEAD_S_MAX)
         self._runner: web.AppRunner | None = None
         self._servers: list[asyncio.Server] = []
@@ -101,8 +102,8 @@ class AgentHttp:
             "/state": lambda _: v0.state(agent, flags),
             "/flags": lambda _: {"flags": flags},
             "/version": lambda _: v0.version(),
-            "/containers": lambda request: containers_v0(agent, measure, request.query.get("container_id")),
-            "/monitor/statistics": lambda _: [monitor_v0(row) for row in container_rows(agent, measure)],
+            "/containers": lambda request: containers_v0(agent, meters, request.query.get("container_id")),
+            "/monitor/statistics": lambda _: [monitor_v0(row) for row in container_rows(agent, meters)],
             "/metrics/snapshot": lambda _: metrics.snapshot(agent, time.monotonic(), machine_metrics()),
             "/system/stats.json": lambda _: machine_stats_v0(),
             "/files/browse": self._browse,

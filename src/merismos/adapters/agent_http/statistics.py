@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from merismos.adapters.linux.cgroups import CgroupUsage
+from merismos.adapters.linux.netns import Traffic
 from merismos.adapters.linux.usage import Usage, read_usage
 from merismos.core.agent.executors_state import Executor
 from merismos.core.agent.state import Agent, Phase, Task
@@ -18,7 +19,16 @@ from merismos.protocol.v1 import mesos
 from merismos.shell.metrics_system import system_metrics
 
 _MB = 1 << 20
-Measure = Callable[[str], CgroupUsage]
+
+
+class Meters(NamedTuple):
+    """What tells of a container by its id: of its cgroup, and of its network; None where nothing does."""
+
+    cgroup: Callable[[str], CgroupUsage] | None = None
+    traffic: Callable[[str], Traffic | None] | None = None
+
+
+NO_METERS = Meters()
 
 
 class ContainerRow(NamedTuple):
@@ -35,7 +45,7 @@ class ContainerRow(NamedTuple):
 
 
 def container_rows(
-    agent: Agent, measure: Measure | None = None, container_id: str | None = None, *, nested: bool = False
+    agent: Agent, meters: Meters = NO_METERS, container_id: str | None = None, *, nested: bool = False
 ) -> list[ContainerRow]:
     """Return the running containers, or the one that is asked for; those within others only with `nested`."""
     tasks = [task for task in agent.containers.values() if task.phase is Phase.RUNNING]
@@ -61,8 +71,10 @@ def container_rows(
             executor_pid=one.pid or None,
         )
         statistics = _statistics([usage[pid] for pid in pids if pid in usage], resources, now)
-        if measure is not None and not (isinstance(one, Executor) and one.is_builtin):
-            complete(statistics, one, measure(one.container_id))
+        if meters.cgroup is not None and not (isinstance(one, Executor) and one.is_builtin):
+            complete(statistics, one, meters.cgroup(one.container_id))
+        if meters.traffic is not None and not parent and status.network_infos:
+            count(statistics, meters.traffic(one.container_id))
         rows.append(ContainerRow(one.framework_id, one.executor_id, name, source, own, parent, status, statistics))
     return rows
 
@@ -115,13 +127,17 @@ def complete(statistics: mesos.ResourceStatistics, task: Task | Executor, usage:
     statistics.threads = usage.threads
 
 
-def containers_v0(
-    agent: Agent, measure: Measure | None = None, container_id: str | None = None
-) -> list[dict[str, Any]]:
+def count(statistics: mesos.ResourceStatistics, traffic: Traffic | None) -> None:
+    """Say what went through a container's network."""
+    for name, value in () if traffic is None else traffic._asdict().items():
+        setattr(statistics, f"net_{name}", value)
+
+
+def containers_v0(agent: Agent, meters: Meters = NO_METERS, container_id: str | None = None) -> list[dict[str, Any]]:
     """Return /containers."""
     return [
         {"container_id": row.container_id, **monitor_v0(row), "status": row.status}
-        for row in container_rows(agent, measure, container_id)
+        for row in container_rows(agent, meters, container_id)
     ]
 
 

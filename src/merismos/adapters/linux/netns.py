@@ -15,7 +15,7 @@ import struct
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from merismos.adapters.linux.mounts import bind, bind_private, is_mounted, mounts_below, unmount
 
@@ -72,15 +72,48 @@ def socket_in(path: Path, family: int, kind: int, protocol: int = 0) -> socket.s
     """Return a socket of a namespace: it belongs there whoever uses it."""
 
     def work() -> socket.socket:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if ctypes.CDLL(None, use_errno=True).setns(fd, _CLONE_NEWNET) != 0:
-                raise OSError(ctypes.get_errno(), f"cannot enter the network namespace {path}")
-        finally:
-            os.close(fd)
+        _enter(path)
         return socket.socket(family, kind, protocol)
 
     return _in_a_thread(work)
+
+
+class Traffic(NamedTuple):
+    """What went through the interfaces of a namespace since it was made, its loopback interface apart."""
+
+    rx_bytes: int = 0
+    rx_packets: int = 0
+    rx_errors: int = 0
+    rx_dropped: int = 0
+    tx_bytes: int = 0
+    tx_packets: int = 0
+    tx_errors: int = 0
+    tx_dropped: int = 0
+
+
+def traffic_in(path: Path) -> Traffic:
+    """Return the traffic of a namespace."""
+
+    def work() -> Traffic:
+        _enter(path)
+        counts = [0] * len(Traffic._fields)
+        for line in Path("/proc/thread-self/net/dev").read_text(encoding="ascii").splitlines()[2:]:
+            name, _, rest = line.partition(":")
+            columns = [int(one) for one in rest.split()]
+            if name.strip() != "lo":
+                counts = [sum(pair) for pair in zip(counts, columns[0:4] + columns[8:12], strict=True)]
+        return Traffic(*counts)
+
+    return _in_a_thread(work)
+
+
+def _enter(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        if ctypes.CDLL(None, use_errno=True).setns(fd, _CLONE_NEWNET) != 0:
+            raise OSError(ctypes.get_errno(), f"cannot enter the network namespace {path}")
+    finally:
+        os.close(fd)
 
 
 def _in_a_thread(work: Callable[[], _T]) -> _T:
