@@ -15,6 +15,7 @@ from merismos.containers.images.credentials import parse_docker_config
 from merismos.containers.images.documents import ImageError
 from merismos.core.containers.docker_plan import DockerSettings
 from merismos.core.kernel import Event
+from merismos.daemons.agent_dns import container_dns
 from merismos.shell.flags import FlagError, Flags
 
 CONTAINERIZERS = ("mesos", "docker", "lxc")
@@ -40,6 +41,7 @@ def docker_settings(flags: Flags, work_dir: str) -> DockerSettings | None:
             "tasks are started by the agent itself, which no container needs to hold: --docker_mesos_image does nothing"
         )
         structlog.get_logger().warning(why)
+    dns = container_dns(flags)
     return DockerSettings(
         work_dir=work_dir,
         sandbox_directory=flags.text("sandbox_directory") or "/mnt/mesos/sandbox",
@@ -47,6 +49,8 @@ def docker_settings(flags: Flags, work_dir: str) -> DockerSettings | None:
         revocable_cpu_low_priority=flags.on("revocable_cpu_low_priority"),
         stop_timeout_s=flags.seconds("docker_stop_timeout") or None,
         kill_orphans=flags.on("docker_kill_orphans"),
+        bridge_dns=dns.docker_bridge,
+        user_dns=dns.docker_user,
     )
 
 

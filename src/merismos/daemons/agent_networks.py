@@ -10,7 +10,6 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
 import structlog
 
 from merismos.adapters.linux.netns import Traffic
@@ -18,24 +17,12 @@ from merismos.containers.cni import CniNetworks, CniPlugins
 from merismos.containers.network_records import NetworkRecords
 from merismos.containers.networked import PROGRAMS
 from merismos.containers.networks import ContainerNetworks
-from merismos.core.containers.cni_format import Dns, parse_dns
 from merismos.core.containers.isolation import CNI, parse_isolation
-from merismos.core.containers.network_plan import DnsDefaults
+from merismos.daemons.agent_dns import container_dns
 from merismos.model.rejection import Rejection
 from merismos.shell.flags import FlagError, Flags
 
 _BELOW = "isolators/network/cni"
-
-
-class _MesosDns(msgspec.Struct):
-    network_mode: str
-    network_name: str | None = None
-    dns: msgspec.Raw = msgspec.Raw(b"{}")
-
-
-class _ContainerDns(msgspec.Struct):
-    mesos: list[_MesosDns] = []
-    docker: list[msgspec.Raw] = []
 
 
 def has_networks(flags: Flags) -> bool:
@@ -72,36 +59,10 @@ def networks_of(flags: Flags, work_dir: str, runtime_dir: Path) -> ContainerNetw
         NetworkRecords(root.absolute() / _BELOW),
         networks,
         CniPlugins(plugins, flags.seconds("network_cni_timeout")),
-        dns_of(flags),
+        container_dns(flags).cni,
     )
 
 
 def traffic_of(flags: Flags, networks: ContainerNetworks | None) -> Callable[[str], Traffic | None] | None:
     """Return what tells the traffic of a container by its id, None where nothing does."""
     return None if networks is None or not flags.on("network_cni_metrics") else networks.traffic_of
-
-
-def dns_of(flags: Flags) -> DnsDefaults:
-    """Return the resolvers that --default_container_dns gives to containers with networks of CNI."""
-    text = flags.text("default_container_dns")
-    if not text:
-        return DnsDefaults()
-    try:
-        given = msgspec.json.decode(text, type=_ContainerDns)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise FlagError(f"--default_container_dns is no ContainerDNSInfo in JSON: {error}") from error
-    by_network: dict[str, Dns] = {}
-    otherwise = None
-    for row in given.mesos:
-        if row.network_mode != "CNI":
-            raise FlagError(
-                f"--default_container_dns: network_mode {row.network_mode} of mesos is not known; write CNI"
-            )
-        dns = parse_dns(msgspec.json.decode(row.dns))
-        if isinstance(dns, Rejection):
-            raise FlagError(f"--default_container_dns: {dns.message}")
-        if row.network_name is None:
-            otherwise = dns
-        else:
-            by_network[row.network_name] = dns
-    return DnsDefaults(by_network, otherwise)

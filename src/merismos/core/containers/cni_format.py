@@ -177,7 +177,7 @@ def read_attachment(document: Document) -> Attachment | Rejection:
             return _garbage(document, f"{given!r} is no address")
         addresses.append(address)
     dns = parse_dns(document.get("dns") or {})
-    return dns if isinstance(dns, Rejection) else Attachment(addresses, dns)
+    return _garbage(document, f"dns: {dns.message}") if isinstance(dns, Rejection) else Attachment(addresses, dns)
 
 
 def parse_dns(given: object) -> Dns | Rejection:
@@ -185,10 +185,10 @@ def parse_dns(given: object) -> Dns | Rejection:
     try:
         dns = msgspec.convert(given, Dns)
     except msgspec.ValidationError as error:
-        return _garbage(given, f"dns: {error}")
+        return Rejection("dns_invalid", str(error))
     words = (*dns.nameservers, *dns.search, *dns.options, *([dns.domain] if dns.domain else []))
     wrong = [word for word in words if _WORD.fullmatch(word) is None]
-    return _garbage(given, f"dns: {wrong[0]!r}") if wrong else dns
+    return Rejection("dns_invalid", f"{wrong[0]!r} is no word of a resolv.conf") if wrong else dns
 
 
 def read_error(raw: bytes, stderr: str) -> str:

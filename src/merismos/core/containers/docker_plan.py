@@ -22,7 +22,9 @@ from merismos.core.containers.cgroup_plan import (
     demand_of,
     memory_bytes,
 )
+from merismos.core.containers.cni_format import Dns
 from merismos.core.containers.docker_parameters import apply_parameter
+from merismos.core.containers.network_plan import DnsDefaults
 from merismos.model.image_reference import parse_reference
 from merismos.model.rejection import Rejection
 from merismos.protocol.v1 import mesos
@@ -49,7 +51,8 @@ class DockerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What the flags say about containers of Docker.
 
     Shapes: `work_dir` tells this agent's containers from others'; `stop_timeout_s` is the grace of tasks without a kill policy,
-    None for that of all tasks; `kill_orphans`: what runs and belongs to no task is killed.
+    None for that of all tasks; `kill_orphans`: what runs and belongs to no task is killed; `bridge_dns` and `user_dns` are the
+    resolvers of tasks that say nothing of them.
     """
 
     work_dir: str
@@ -58,6 +61,8 @@ class DockerSettings(msgspec.Struct, frozen=True, kw_only=True):
     revocable_cpu_low_priority: bool = True
     stop_timeout_s: float | None = None
     kill_orphans: bool = True
+    bridge_dns: Dns | None = None
+    user_dns: DnsDefaults = DnsDefaults()
 
 
 class DockerCreate(msgspec.Struct, gc=False):
@@ -159,6 +164,7 @@ def plan_create(
         rejection = apply_parameter(body, parameter.key, parameter.value)
         if rejection is not None:
             return rejection
+    _set_dns(body, settings, container, docker)
     variables = command.environment.variables if command.environment is not None else []
     body["Env"] += [f"{variable.name}={variable.value or ''}" for variable in variables]
     return DockerCreate(name, docker.image, bool(docker.force_pull_image), body)
@@ -256,6 +262,25 @@ def _set_network(body: dict[str, Any], container: mesos.ContainerInfo, docker: m
         body.setdefault("ExposedPorts", {})[port] = {}
         bindings = body["HostConfig"].setdefault("PortBindings", {}).setdefault(port, [])
         bindings.append({"HostPort": str(mapping.host_port)})
+
+
+def _set_dns(
+    body: dict[str, Any],
+    settings: DockerSettings,
+    container: mesos.ContainerInfo,
+    docker: mesos.ContainerInfo_DockerInfo,
+) -> None:
+    """Give a container the flag's resolvers, where its parameters say nothing of them."""
+    host = body["HostConfig"]
+    if any(key in host for key in ("Dns", "DnsSearch", "DnsOptions")):
+        return
+    dns = None
+    if docker.network is _Network.BRIDGE:
+        dns = settings.bridge_dns
+    elif docker.network is _Network.USER:
+        dns = settings.user_dns.of((container.network_infos[0].name if container.network_infos else None) or "")
+    if dns is not None:
+        host |= {"Dns": dns.nameservers, "DnsSearch": dns.search, "DnsOptions": dns.options}
 
 
 # ------------------------------------------------------------------ volumes

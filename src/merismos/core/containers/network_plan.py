@@ -46,6 +46,10 @@ class DnsDefaults(msgspec.Struct, frozen=True):
     by_network: dict[str, Dns] = {}
     otherwise: Dns | None = None
 
+    def of(self, name: str) -> Dns | None:
+        """Return the resolvers of a network, None where nothing is said of it."""
+        return self.by_network.get(name, self.otherwise)
+
 
 def named_networks(container: mesos.ContainerInfo | None) -> list[mesos.NetworkInfo]:
     """Return the networks that a container asks for by name; the others mean its agent's."""
@@ -151,7 +155,7 @@ def choose_dns(joined: Sequence[tuple[str, Attachment]], defaults: DnsDefaults) 
     for name, attachment in joined:
         given = attachment.dns
         if not given.nameservers:
-            given = defaults.by_network.get(name) or defaults.otherwise or Dns()
+            given = defaults.of(name) or Dns()
         found = Dns(
             [*found.nameservers, *given.nameservers],
             given.domain or found.domain,

@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
+from merismos.core.containers.cni_format import Dns
 from merismos.core.containers.docker_parameters import apply_parameter, parse_bytes
 from merismos.core.containers.docker_plan import DockerCreate, DockerSettings, plan_create, plan_exec, validate_docker
+from merismos.core.containers.network_plan import DnsDefaults
 from merismos.model.rejection import Rejection
 from merismos.protocol.json import decode
 from merismos.protocol.v1 import mesos
@@ -235,3 +237,20 @@ def test_a_check_runs_with_its_own_words_user_and_variables() -> None:
     )
     body = plan_exec("id", command).body
     assert (body["Cmd"], body["Env"], body["User"]) == (["/bin/probe", "-x"], ["A=1"], "web")
+
+
+def test_resolvers_of_the_flag_are_for_containers_that_name_none() -> None:
+    settings = {"bridge_dns": Dns(["10.0.0.1"], search=["a.test"]), "user_dns": DnsDefaults({"own": Dns(["10.0.0.2"])})}
+
+    def resolvers(docker: dict[str, Any], *networks: str) -> list[str] | None:
+        infos = [{"name": name} for name in networks]
+        host = planned(task_of(docker, container={"network_infos": infos}), **settings)["HostConfig"]
+        found: list[str] | None = host.get("Dns")
+        return found
+
+    assert resolvers({"network": "BRIDGE"}) == ["10.0.0.1"]
+    assert resolvers({"network": "USER"}, "own") == ["10.0.0.2"]
+    assert resolvers({"network": "USER"}, "other") is None
+    assert resolvers({"network": "HOST"}) is None
+    assert resolvers({"network": "BRIDGE", "parameters": [{"key": "dns", "value": "10.0.0.9"}]}) == ["10.0.0.9"]
+    assert resolvers({"network": "BRIDGE", "parameters": [{"key": "dns-search", "value": "b.test"}]}) is None
