@@ -9,10 +9,12 @@ Errors: LookupError, with what to do.
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,6 +136,19 @@ def obstacle_of_images() -> str | None:
     if not find_runtimes():
         return "there is no OCI runtime; apt-get install crun, or runc"
     return None if os.geteuid() == 0 else obstacle_of_user_namespaces()
+
+
+@functools.cache
+def can_run_images() -> bool:
+    """Say whether containers of images run here, by a trial."""
+    if obstacle_of_images() is not None:
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            choose(Path(folder))
+        except LookupError:
+            return False
+    return True
 
 
 def choose(directory: Path, wanted: str = "", which: Callable[[str], str | None] = shutil.which) -> Runtime:

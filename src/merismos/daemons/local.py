@@ -25,7 +25,7 @@ from typing import Final, NamedTuple
 
 from merismos.adapters.linux import detection
 from merismos.containers.lxc_programs import obstacle_of_lxc
-from merismos.containers.oci_runtimes import obstacle_of_images
+from merismos.containers.oci_runtimes import can_run_images
 from merismos.daemons import local_remnants, local_text, local_zookeeper
 from merismos.daemons.local_child import IP, Child, StartError
 from merismos.daemons.local_zookeeper import SESSION_S, LocalZooKeeper
@@ -191,7 +191,7 @@ class LocalMachines:
 
     def _images(self) -> list[str]:
         """Return the flags with which agents share images, where this machine can run any."""
-        can = obstacle_of_images() is None
+        can = can_run_images()
         return ["--image_providers=docker", f"--docker_store_dir={self.work_dir / 'images'}"] if can else []
 
     @staticmethod
