@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -16,26 +17,32 @@ from linux.test_gpus import RESOURCES, make_gpus
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
 
-@pytest.fixture(autouse=True)
-def _needs_a_runtime() -> None:
+@pytest.fixture(params=["crun", "runc"])
+def runtime(request: pytest.FixtureRequest) -> str:
+    name = str(request.param)
     reason = why_not() or cgroups_missing("devices")
     if reason:
         pytest.skip(reason)
     if not Path("/dev/loop6").exists():
         pytest.skip("this kernel has no loop devices")
+    if shutil.which(name) is None:
+        pytest.skip(f"there is no {name}: apt-get install {name}")
+    return f"--oci_runtime={name}"
 
 
 @in_a_loop
-async def test_a_container_has_nodes_of_what_the_operator_allowed_with_these_rights(tmp_path: Path) -> None:
+async def test_a_container_has_nodes_of_what_the_operator_allowed_with_these_rights(
+    tmp_path: Path, runtime: str
+) -> None:
     allowed = {"allowed_devices": [{"device": {"path": "/dev/loop6"}, "access": {"read": True}}]}
-    flags = ("--isolation=linux/devices", f"--allowed_devices={json.dumps(allowed)}")
+    flags = (runtime, "--isolation=linux/devices", f"--allowed_devices={json.dumps(allowed)}")
     async with image_agent(tmp_path, *flags) as agent:
         line = "ls /dev/loop6; head -c 1 /dev/loop6 >/dev/null 2>&1 && echo read; dd if=/dev/zero of=/dev/loop6 count=1 2>&1 | grep -o permitted"
         assert (await agent.output_of("t", line)).split("\n")[:3] == ["/dev/loop6", "read", "permitted"]
 
 
 @in_a_loop
-async def test_a_container_of_an_image_has_nodes_of_its_gpus_and_no_others(tmp_path: Path) -> None:
+async def test_a_container_of_an_image_has_nodes_of_its_gpus_and_no_others(tmp_path: Path, runtime: str) -> None:
     root = new_root()
     flags = (
         "--isolation=cgroups/devices,gpu/nvidia",
@@ -43,6 +50,7 @@ async def test_a_container_of_an_image_has_nodes_of_its_gpus_and_no_others(tmp_p
         f"--gpu_devices={json.dumps(make_gpus(tmp_path))}",
         "--nvidia_gpu_devices=0,1",
         RESOURCES,
+        runtime,
     )
     async with image_agent(tmp_path, *flags) as agent:
         gpu = {"name": "gpus", "type": "SCALAR", "scalar": {"value": 1}}

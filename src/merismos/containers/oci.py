@@ -31,6 +31,7 @@ from merismos.containers.sandbox import find_user
 from merismos.containers.supervisor import MARKER
 from merismos.containers.supervisor_socket import PATH
 from merismos.core.agent import effects
+from merismos.core.containers.device_plan import entries_of
 from merismos.core.containers.image_plan import Mount, RootPlan
 from merismos.core.containers.oci_spec import BoundMount, ContainerUser, Surroundings, build_spec
 
@@ -160,9 +161,10 @@ class OciRuntime:
             runtime.delete(container_id, DELETE_S_MAX)
 
     def _command(self, effect: effects.LaunchContainer, bundle: Path) -> list[str]:
+        assert effect.root is not None
         # its cgroups outlast it, so that it can be seen there why it ended
         keep = effect.cgroup is not None and not effect.cgroup.joins
-        return self._runtimes[0].run(effect.container_id, bundle, keep=keep)
+        return self._runtimes[0].run(effect.container_id, bundle, keep=keep, devices=entries_of(effect.root.devices))
 
     def _remove_or_say(self, container_id: str) -> None:
         try:

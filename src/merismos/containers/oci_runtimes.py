@@ -15,7 +15,7 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -64,8 +64,8 @@ class Runtime:
         manager = ["--cgroup-manager=disabled"] if self._leaves_cgroups_alone else []
         return [self.program, *manager, "--root", str(self.state), *words]
 
-    def run(self, container_id: str, bundle: Path, *, keep: bool) -> list[str]:
-        """Return the command that runs the bundle of a container; `keep`: what tells why it ended outlasts it.
+    def run(self, container_id: str, bundle: Path, *, keep: bool, devices: Sequence[str] = ()) -> list[str]:
+        """Return the command that runs the bundle of a container; `keep`: what tells why it ended outlasts it; `devices` are entries of its own.
 
         Errors: OSError.
         """
@@ -76,7 +76,7 @@ class Runtime:
             command = ["unshare", f"--mount-proc={_UNIFIED}", *command]
         if not self._keeps_devices:
             return command
-        return _enter(device_cgroups.create(container_id), command)
+        return _enter(device_cgroups.create(container_id, devices), command)
 
     def execute(self, container_id: str, *words: str) -> list[str]:
         """Return the command that starts a process in a container that runs."""

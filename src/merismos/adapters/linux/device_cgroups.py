@@ -1,6 +1,6 @@
 """Cgroups of version 1 that keep containers from devices: for runtimes that are told to leave cgroups alone.
 
-Rules: a container gets one of its id at the top of the hierarchy, with what every container may use and no other device; its processes enter by `tasks`.
+Rules: a container gets one of its id at the top of the hierarchy, with what every container may use, what it was given, and no other device; its processes enter by `tasks`.
 Device files may be made and not opened, as runc has it.
 Errors: OSError.
 Source: the kernel's admin-guide/cgroup-v1/devices.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 
 HIERARCHY = "/sys/fs/cgroup/devices"
 # to make any; null, zero, full, random, urandom, tty, ptmx, terminals
@@ -25,13 +26,13 @@ def is_writable() -> bool:
     return os.path.exists(f"{HIERARCHY}/devices.deny") and os.access(HIERARCHY, os.W_OK)  # noqa: PTH110 - one system call
 
 
-def create(container_id: str) -> str:
-    """Make the cgroup of a container; return the file to which a process writes 0 to move itself in."""
+def create(container_id: str, given: Sequence[str] = ()) -> str:
+    """Make the cgroup of a container, which may use what the entries `given` say; return the file to which a process writes 0 to move itself in."""
     folder = f"{HIERARCHY}/{container_id}"
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder)  # noqa: PTH102 - one system call, no Path to build
     _write(f"{folder}/devices.deny", ["a"])
-    _write(f"{folder}/devices.allow", _ALLOWED)
+    _write(f"{folder}/devices.allow", [*_ALLOWED, *given])
     return entrance(container_id)
 
 
@@ -46,7 +47,7 @@ def remove(container_id: str) -> None:
         os.rmdir(f"{HIERARCHY}/{container_id}")  # noqa: PTH106 - one system call, no Path to build
 
 
-def _write(path: str, lines: list[str] | tuple[str, ...]) -> None:
+def _write(path: str, lines: Sequence[str]) -> None:
     fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         for line in lines:
