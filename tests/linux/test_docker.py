@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from linux.cgroup_agent import left_of, new_root
+from linux.cgroup_agent import why_not as cgroups_missing
 from linux.docker_daemon import (
     IMAGE,
     NETWORK,
@@ -24,6 +26,8 @@ from linux.docker_daemon import (
 )
 from linux.registry_server import NAME, PASSWORD, with_password
 from linux.registry_server import why_not as why_no_registry
+from linux.test_gpus import RESOURCES as GPUS
+from linux.test_gpus import make_gpus
 from merismos.protocol import link
 from process.link_master import task
 
@@ -342,3 +346,29 @@ def test_an_image_is_pulled_again_with_a_login_and_not_without(tmp_path: Path, d
         daemon.ask("DELETE", f"/images/{name}:2")
         auth = base64.b64encode(f"{NAME}:{PASSWORD}".encode()).decode()
         asyncio.run(scenario(f"{name}:2", json.dumps({"auths": {registry.host: {"auth": auth}}})))
+
+
+def test_a_container_of_docker_has_the_devices_of_its_gpus_and_no_others(tmp_path: Path, daemon: DockerDaemon) -> None:
+    reason = cgroups_missing("devices")
+    if reason:
+        pytest.skip(reason)
+    root = new_root()
+    flags = (
+        "--isolation=cgroups/devices,gpu/nvidia", f"--cgroups_root={root}", f"--gpu_devices={json.dumps(make_gpus(tmp_path))}",
+        "--nvidia_gpu_devices=0,1", GPUS,
+    )  # fmt: skip
+
+    async def scenario() -> None:
+        async with docker_agent(tmp_path / "w", daemon, *flags) as agent:
+            gpu = {"name": "gpus", "type": "SCALAR", "scalar": {"value": 1}}
+            look = f"ls {tmp_path}; head -c 1 {tmp_path}/gpu* >/dev/null && echo opens; echo $NVIDIA_VISIBLE_DEVICES"
+            agent.run("holds", "sleep 600", resources=[*amounts(0.1, 64), gpu])
+            await agent.runs("holds")
+            agent.run("t", look, resources=[*amounts(0.1, 64), gpu])
+            await agent.end_of("t")
+            assert agent.output("t") == "gpu1\nopens\n1\n", agent.output("t", "stderr")
+            agent.run("none", f"ls {tmp_path}", resources=amounts(0.1, 64))
+            assert (await agent.end_of("none"))["state"] == "TASK_FAILED"
+
+    asyncio.run(scenario())
+    assert left_of(root) == []

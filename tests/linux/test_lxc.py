@@ -10,10 +10,13 @@ from typing import Any
 
 import pytest
 
+from linux.cgroup_agent import amounts
 from linux.cgroup_agent import why_not as cgroups_missing
 from linux.image_agent import eventually, make_images, of_docker
 from linux.loops import in_a_loop
-from linux.lxc_agent import lxc_agent, make_rootfs, why_not
+from linux.lxc_agent import NAME, lxc_agent, make_rootfs, why_not
+from linux.test_gpus import RESOURCES as GPUS
+from linux.test_gpus import make_gpus
 from process.link_master import task
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
@@ -180,3 +183,17 @@ async def test_an_agent_with_lxc_alone_refuses_what_has_no_root_of_its_own(tmp_p
 
 def volume(target: str, kind: str, value: dict[str, Any], mode: str = "RW") -> dict[str, Any]:
     return {"mode": mode, "container_path": target, "source": {"type": kind.upper(), kind: value}}
+
+
+@in_a_loop
+async def test_a_container_of_lxc_has_the_devices_of_its_gpus_and_no_others(tmp_path: Path) -> None:
+    flags = (f"--gpu_devices={json.dumps(make_gpus(tmp_path))}", "--nvidia_gpu_devices=0,1", GPUS)
+    async with lxc_agent(tmp_path, *flags, isolation="cgroups/devices,gpu/nvidia") as agent:
+        image = {"type": "MESOS", "mesos": {"image": {"type": "APPC", "appc": {"name": NAME}}}}
+        resources = [*amounts(0.1, 64), {"name": "gpus", "type": "SCALAR", "scalar": {"value": 1}}]
+        look = f"ls {tmp_path}; mknod /other b 7 7; head -c 1 {tmp_path}/gpu* >/dev/null && echo opens; head -c 1 /other; echo $NVIDIA_VISIBLE_DEVICES"
+        agent.master.run(task("t", look, container=image, resources=resources))
+        assert (await agent.end_of("t"))["state"] == "TASK_FINISHED", agent.output("t")
+        lines = agent.output("t").splitlines()
+        assert lines[:3] == ["gpu0", "opens", "0"]
+        assert "not permitted" in lines[3], "the other GPU can't be opened, whoever makes a node of it"
