@@ -205,7 +205,8 @@ class CniAgent:
 
     @property
     def directory(self) -> Path:
-        return self.agent.work_dir / "meta/isolators/network/cni"
+        persists = "--network_cni_root_dir_persist" in self.agent.flags
+        return self.agent.work_dir / ("" if persists else "meta") / "isolators/network/cni"
 
     async def until_clean(self) -> None:
         """Wait until nothing of a container's network is left."""

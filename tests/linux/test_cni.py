@@ -185,6 +185,8 @@ async def test_tasks_of_a_group_share_the_network_of_their_executor(tmp_path: Pa
         assert info["name"] == "net"
         assert info == (await agent.infos_of("client"))[0]
         assert (await agent.end_of("client"))["state"] == "TASK_FINISHED"
+        await agent.agent.kill()
+        await agent.agent.start()
         agent.kill("server")
         await agent.end_of("server")
         await agent.until_clean()
@@ -220,6 +222,7 @@ async def test_networks_outlive_a_killed_agent_and_are_left_for_what_ended_meanw
         ip = await serving(agent, "stays", "net")
         agent.run("ends", "exec sleep 600", "net")
         pid = await agent.agent.pid_of("ends")
+        gone = await agent.ip_of("ends")
         await agent.agent.kill()
         agent.machine.signal(pid)
         await agent.agent.until_gone(pid)
@@ -228,7 +231,9 @@ async def test_networks_outlive_a_killed_agent_and_are_left_for_what_ended_meanw
         await agent.end_of("ends")
         await eventually(lambda: agent.machine.leases() == [ip])
         assert await agent.machine.ask(ip, 80) == b"served"
-        assert agent.master.statuses("ends")[-1]["state"] == "TASK_FAILED"
+        ended = agent.master.statuses("ends")[-1]
+        assert ended["state"] == "TASK_FAILED"
+        assert ended["container_status"]["network_infos"][0]["ip_addresses"][0]["ip_address"] == gone
         agent.kill("stays")
         ended = await agent.end_of("stays")
         assert ended["container_status"]["network_infos"][0]["ip_addresses"][0]["ip_address"] == ip
@@ -259,12 +264,39 @@ async def test_what_was_being_joined_when_an_agent_was_killed_is_left_and_joined
 
 
 @in_a_loop
-async def test_what_a_reboot_left_is_let_go_of_at_the_next_start(tmp_path: Path) -> None:
+async def test_networks_of_what_its_supervisor_took_with_it_are_left(tmp_path: Path) -> None:
     async with cni_agent(tmp_path, configs=[bridge("net", tmp_path, "10.201.0.0/24")]) as agent:
+        agent.run("t", "exec sleep 600", "net")
+        await agent.agent.pid_of("t")
+        (supervisor,) = agent.agent.supervisors()
+        agent.machine.signal(supervisor)
+        assert (await agent.end_of("t"))["state"] == "TASK_FAILED"
+        await agent.until_clean()
+        assert await agent.output_of("next", "echo well", "net") == "well\n"
+
+
+@in_a_loop
+async def test_a_network_goes_with_namespaces_and_limits_of_a_native_task(tmp_path: Path) -> None:
+    flag = "--isolation=filesystem/linux,namespaces/pid,posix/rlimits"
+    async with cni_agent(tmp_path, flag, configs=[bridge("net", tmp_path, "10.201.0.0/24")]) as agent:
+        limits = {"rlimits": [{"type": "RLMT_NOFILE", "soft": 77, "hard": 77}]}
+        line = "echo pid=$$; ulimit -n; ip -4 -o address show eth0; cat /etc/hostname; hostname"
+        output = await agent.output_of("t", line, "net", container={"rlimit_info": limits, "hostname": "me"})
+        assert output.startswith("pid=1\n77\n")
+        assert "inet 10.201.0." in output
+        assert output.endswith("me\nme\n")
+
+
+@in_a_loop
+async def test_what_a_reboot_left_is_let_go_of_at_the_next_start(tmp_path: Path) -> None:
+    async with cni_agent(
+        tmp_path, "--network_cni_root_dir_persist", configs=[bridge("net", tmp_path, "10.201.0.0/24")]
+    ) as agent:
         agent.run("t", "exec sleep 600", "net")
         pid = await agent.agent.pid_of("t")
         await agent.agent.kill()
         agent.machine.signal(pid)
+        assert agent.records()
         netns.close_directory(agent.directory)
         assert agent.machine.leases()
         await agent.agent.start()

@@ -85,9 +85,7 @@ class NativeContainerizer:
         if self._cgroups is not None:
             self._cgroups.recover(supervisor.held, supervisor.pid)
         if self._networked is not None:
-            await self._networked.networks.recover(one.container_id for one in supervisor.held if one.status is None)
-            for one in supervisor.held:
-                one.networks = self._networked.networks.told(one.container_id)
+            await self._networked.networks.recover(supervisor.held)
         if self._first:
             self._entry.begin(one.container_id for one in supervisor.held)
         if self._rooted is not None and self._first:

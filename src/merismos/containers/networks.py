@@ -10,7 +10,7 @@ Source: Mesos, docs/cni.md.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,6 +19,7 @@ import structlog
 from merismos.adapters.linux.netns import Traffic, traffic_in
 from merismos.containers.cni import CniNetworks, CniPlugins, NetworkError
 from merismos.containers.network_records import NAMESPACE, Joining, NetworkRecords
+from merismos.core.agent.events import HeldContainer
 from merismos.core.containers.cni_format import configs_for, input_of, parse_result
 from merismos.core.containers.network_plan import (
     DnsDefaults,
@@ -50,25 +51,30 @@ class ContainerNetworks:
         self._leaving: dict[str, asyncio.Task[bool]] = {}
         self._retrying: dict[str, asyncio.Task[None]] = {}
 
-    async def recover(self, held: Iterable[str]) -> None:
-        """Keep the networks of containers that are held, and leave all others, beside the loop.
+    async def recover(self, held: Sequence[HeldContainer]) -> None:
+        """Keep the networks of containers that are held and run, and leave all others, beside the loop; each is told of what it had.
 
         Errors: OSError where the directory can't be had.
         """
-        kept = dict.fromkeys(container_id.partition(".")[0] for container_id in held)
+        running = dict.fromkeys(owner_of(one.container_id) for one in held if one.status is None)
         await asyncio.to_thread(self._records.open)
+        told = {owner: tuple(networks) for owner, networks in self._joined.items()}
         for container_id in self._records.containers():
             if self.has(container_id) or container_id in self._retrying:
                 continue
-            if container_id in kept:
-                self._joined[container_id] = [one.told() for one in self._records.read(container_id)]
+            networks = [one.told() for one in self._records.read(container_id)]
+            told[container_id] = tuple(networks)
+            if container_id in running:
+                self._joined[container_id] = networks
             else:
                 structlog.get_logger().info("leaving the networks of a container that is gone", container=container_id)
                 self._leave(container_id)
+        for one in held:
+            one.networks = told.get(owner_of(one.container_id), ())
 
     def told(self, container_id: str) -> tuple[mesos.NetworkInfo, ...]:
         """Return what a status says of the networks of a container, or of the one that it is nested in."""
-        return tuple(self._joined.get(container_id.partition(".")[0], ()))
+        return tuple(self._joined.get(owner_of(container_id), ()))
 
     def namespace_of(self, owner: str) -> Path | None:
         """Return the namespace of a container that has joined its networks."""
@@ -260,3 +266,8 @@ class ContainerNetworks:
         if not failures:
             await asyncio.to_thread(self._records.forget_network, owner, joining.name)
         return failures
+
+
+def owner_of(container_id: str) -> str:
+    """Return the container that a container's network was made for: what is nested has that of the outermost."""
+    return container_id.partition(".")[0]

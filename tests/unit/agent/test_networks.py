@@ -11,7 +11,7 @@ from merismos.core.agent import effects, events
 from merismos.core.agent.events import HeldContainer
 from merismos.protocol import link
 from merismos.protocol.v1 import mesos
-from unit.agent.executor_rig import job
+from unit.agent.executor_rig import ExecutorRig, job
 from unit.agent.rig import FRAMEWORK, Rig, framework_info, task
 
 TIMES = {"delay_seconds": 0.0, "interval_seconds": 5.0, "timeout_seconds": 5.0}
@@ -117,11 +117,16 @@ def test_a_group_without_a_network_lets_go_of_none() -> None:
 
 
 def test_a_custom_executor_has_a_network_of_its_own() -> None:
-    rig = Rig.registered(networks=True)
+    rig = ExecutorRig.registered(networks=True)
+    assert isinstance(rig, ExecutorRig)
     rig.run(job("t", container=container(ASKED)))
     launch = rig.last(effects.LaunchContainer)
     assert launch.network is not None
     assert launch.network.owner == launch.container_id
+    rig.handle(events.ContainerLaunched(launch.container_id, 42, networks=joined("10.1.0.2")))
+    rig.subscribe()
+    rig.update("t", "TASK_RUNNING", 1)
+    assert networks_told(rig.updates()[-1]) == ["10.1.0.2"]
 
 
 @pytest.mark.parametrize(
