@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from logging import ERROR, INFO, WARNING
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -39,7 +40,6 @@ from merismos.core.agent import effects, events
 from merismos.core.agent.machine import AgentMachine
 from merismos.core.agent.state import AgentSettings
 from merismos.core.kernel import Effect, Event, Machine
-from merismos.core.recording import made_agent
 from merismos.daemons import process, service
 from merismos.daemons.agent_docker import docker_of
 from merismos.daemons.agent_images import images_of
@@ -57,8 +57,10 @@ from merismos.shell.flags import FlagError, Flags, parse, usage
 from merismos.shell.logging import configure
 from merismos.shell.metrics_system import system_metrics
 from merismos.shell.modules import modules_of
-from merismos.shell.recording import RecordingMachine, open_record
 from merismos.shell.turn import Turn
+
+if TYPE_CHECKING:
+    from merismos.shell.recording import RecordFile
 
 _LEVELS = {"info": INFO, "notice": INFO, "warning": WARNING, "err": ERROR}
 _CLOCK_S = 60.0
@@ -114,10 +116,7 @@ class AgentProcess:
         self.prober = Prober(self.post, None if networks is None else networks.namespace_of)
         self.tokens = find_tokens(flags)
         self.executors = ExecutorEndpoint(self.post, self.tokens)
-        self.record = open_record(flags, turn)
-        core: Machine = self.machine
-        if self.record is not None:
-            core = RecordingMachine(core, self.record, made_agent(settings, merismos.__version__))
+        core, self.record = recorded(self.machine, flags, turn)
         self.sessions = Sessions(meta / "sessions")
         self.container_calls = ContainersEndpoint(self.post, self.machine.state, self.sessions)
         self.driver = Driver(core, self._performers(), loop, turn, on_fault=self._on_fault)
@@ -315,6 +314,20 @@ class AgentProcess:
         self.log.error("our bug; exiting", while_handling=type(event).__name__, exc_info=error)
         if not self.ended.done():
             self.ended.set_result(process.EXIT_FAULT)
+
+
+def recorded(machine: AgentMachine, flags: Flags, turn: Turn) -> tuple[Machine, RecordFile | None]:
+    """Return what handles events, and the file that has them where `--record` asks for one."""
+    if flags.text("record") is None:
+        return machine, None
+    from merismos.core.recording import made_agent  # noqa: PLC0415 - it knows the master's core too, a fifth of an agent's start
+    from merismos.shell.recording import RecordingMachine, open_record  # noqa: PLC0415 - the same
+
+    record = open_record(flags, turn)
+    if record is None:
+        return machine, None
+    made = made_agent(machine.state.settings, merismos.__version__)
+    return RecordingMachine(machine, record, made), record
 
 
 def build_fetcher(flags: Flags, work_dir: str, post: Callable[[Event], None]) -> Fetcher:
