@@ -206,6 +206,13 @@ class UpdateFramework(Message):
     framework: bytes
 
 
+class DrainAgent(Message):
+    """Operators drain the agent since `started_ns` of wall time; an empty `config`: not any more. Its tasks are killed one by one."""
+
+    config: bytes = b""  # JSON of DrainConfig
+    started_ns: int = 0
+
+
 class Ping(Message):
     """Are you there?"""
 
@@ -237,6 +244,7 @@ AnyMessage = (
     | ShutdownExecutor
     | MessageExecutor
     | UpdateFramework
+    | DrainAgent
     | Ping
     | ShutdownAgent
 )

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from process.sessions.cluster import Cluster
+from process.sessions.cluster import STOP_S_MAX, Cluster
 from process.sessions.replay import normal
 from process.sessions.scheduler import Scheduler, ask, framework_info, get, operate, until
 from process.sessions.streams import Json
@@ -90,3 +90,4 @@ def test_an_agent_that_shall_be_gone_after_its_drain_is(tmp_path: Path) -> None:
         assert (told["reason"], told["source"]) == ("REASON_AGENT_DRAINING", "SOURCE_EXECUTOR")
         until(running.port, "/slaves", lambda found: not found["slaves"])
         assert scheduler.stream.take("FAILURE")["failure"] == {"agent_id": offer["agent_id"]}
+        assert running.agents[0].process.wait(STOP_S_MAX) == 0, "an agent that is gone ends by itself"

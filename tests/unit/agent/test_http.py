@@ -14,7 +14,7 @@ import pytest
 
 from merismos.adapters.agent_http.executor import ExecutorEndpoint
 from merismos.adapters.agent_http.server import AgentHttp, Pruner
-from merismos.protocol import protobuf
+from merismos.protocol import link, protobuf
 from merismos.protocol.v1 import agent as operator
 from merismos.protocol.v1 import mesos
 from unit.agent.containers_rig import containers_of
@@ -245,6 +245,25 @@ def test_a_run_is_attached_by_its_real_path_and_by_the_newest_one_of_its_executo
 
 
 # ------------------------------------------------------------------ against the recordings
+
+
+def test_get_agent_tells_of_a_drain_as_recorded_until_it_is_over_or_a_master_knows_of_none(recordings: Path) -> None:
+    recorded = body_of(recordings, "operator/g_agent_GET_AGENT_draining.json")["get_agent"]
+    config = json.dumps(recorded["drain_config"]).encode()
+    rig = lively()
+    draining = link.DrainAgent(config, recorded["estimated_drain_start_time"]["nanoseconds"])
+
+    async def scenario(ask: Ask) -> None:
+        for over in (link.DrainAgent(), link.AgentRegistered("S0")):
+            rig.receive(draining)
+            ours = await call(ask, "GET_AGENT")
+            assert {key: ours.get(key) for key in recorded if key != "agent_info"} == {
+                key: recorded[key] for key in recorded if key != "agent_info"
+            }
+            rig.receive(over)
+            assert list(await call(ask, "GET_AGENT")) == ["agent_info"]
+
+    with_agent(scenario, rig)
 
 
 def body_of(recordings: Path, name: str) -> Any:  # noqa: ANN401 - recorded

@@ -131,7 +131,7 @@ def test_cleanup_ends_what_runs_tells_nobody_and_then_leaves_nothing_to_the_next
     rig = next_start(before, info=info(), cleanup=True)
     container_id = rig.container("t")
     rig.handle(events.ContainersRecovered("holder", (HeldContainer(container_id, pid=4711),)))
-    rig.advance(0.0)
+    rig.advance(0.1)
     assert [(one.container_id, one.signal) for one in rig.of(effects.SignalContainer)][-1] == (container_id, 9)
     assert rig.of(effects.Exit) == [], "not before what ran is gone"
     rig.exited("t", 9)

@@ -352,7 +352,7 @@ class Rig:
     def agent(self, need: str = "cpus:4;mem:2048", *, pid: str = "slave(1)@127.0.0.1:5051") -> Peer:
         """Register an agent."""
         peer = self.connect()
-        peer.send(link.RegisterAgent(agent_info(need), "1.12.0", pid))
+        peer.send(link.RegisterAgent(agent_info(need), "1.12.0", pid, ["AGENT_DRAINING"]))
         return peer
 
     def reregister(

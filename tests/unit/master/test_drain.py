@@ -63,12 +63,27 @@ def test_a_deactivated_agent_is_offered_nothing_of_until_it_is_reactivated_and_i
     assert rig.operate(reactivate(agent.id)) == (400, "Agent is not deactivated")
 
 
+def test_an_agent_that_is_back_hears_of_its_drain_anew_and_an_older_one_never() -> None:
+    for capabilities, told in ((["AGENT_DRAINING"], 1), ([], 0)):
+        rig = Rig()
+        framework, agent = running(rig)
+        rig.operate(drain(agent.id))
+        agent.close()
+        back = rig.reregister(agent.id, capabilities=capabilities, tasks=[record_of(framework.id, "t-1", agent.id)])
+        assert len(back.of(link.DrainAgent)) == told
+        assert [kill.task_id for kill in back.of(link.KillTask)], "it is drained all the same"
+
+
 def test_draining_kills_what_runs_and_is_over_once_the_last_update_is_acknowledged() -> None:
     rig = Rig()
     framework, agent = running(rig)
     assert rig.operate(drain(agent.id)) == (200, "")
     assert agent.of(link.KillTask) == [link.KillTask(framework.id, "t-1", None, REASON)]
     assert state_of(rig, agent.id) == "DRAINING"
+    (told,) = agent.of(link.DrainAgent)
+    shown = agent_v1(rig.master, rig.master.agents[agent.id])
+    assert shown.estimated_drain_start_time == mesos.TimeInfo(nanoseconds=told.started_ns)
+    assert told.started_ns % 1_000_000_000 == 0, "whole seconds, as recorded"
     assert rig.operate(reactivate(agent.id)) == (400, "Agent is still in the DRAINING state")
     agent.update(framework.id, "t-1", "TASK_KILLED")
     rig.advance(1)
@@ -76,6 +91,7 @@ def test_draining_kills_what_runs_and_is_over_once_the_last_update_is_acknowledg
     framework.acknowledge(framework.statuses()[-1])
     rig.advance(0.01)
     assert state_of(rig, agent.id) == "DRAINED"
+    assert agent.of(link.DrainAgent)[1:] == [link.DrainAgent()], "the agent hears that it is over"
     assert framework.offers() == []
     assert rig.operate(reactivate(agent.id)) == (200, "")
     rig.advance(1)

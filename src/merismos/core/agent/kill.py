@@ -25,6 +25,10 @@ from merismos.core.agent.state import NANOS, Agent, Phase, Task
 from merismos.core.agent.statuses import report_unknown, update_task
 from merismos.core.containers.docker_plan import is_docker
 
+_GRACE_S_MIN = (
+    0.1  # without any grace a busy machine's KILL would overtake the TERM; Mesos' own way between the two takes as long
+)
+
 if TYPE_CHECKING:
     from merismos.core.agent.executors_state import Executor
     from merismos.protocol import link
@@ -139,7 +143,7 @@ def kill(agent: Agent, task: Task, now: float, *, grace_s: float | None = None, 
         agent.deadlines.cancel(("complete", task.container_id))
         stop_checks(agent, task)
     grace = grace_of(agent, task) if grace_s is None else max(grace_s, 0.0)
-    task.kill_due_at = task.kill_at + grace
+    task.kill_due_at = task.kill_at + max(grace, _GRACE_S_MIN)
     begun = KillBegun(task.kill_reason, task.kill_at, task.kill_due_at, task.kill_state)
     agent.checkpoints.keep(task_key(task.framework_id, task.task_id), begun)
     agent.deadlines.set(("kill", task.container_id), task.kill_due_at)

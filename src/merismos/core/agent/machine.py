@@ -11,6 +11,7 @@ from typing import Any, cast
 from merismos.core.agent import (
     checks,
     docker_recovery,
+    drain,
     ending,
     events,
     executors,
@@ -176,6 +177,7 @@ MESSAGE_HANDLERS: dict[type[link.Message], Handler] = {
     link.ShutdownExecutor: kill.on_shutdown_executor,
     link.MessageExecutor: messages.on_message_executor,
     link.UpdateFramework: messages.on_update_framework,
+    link.DrainAgent: drain.on_drain_agent,
     link.ShutdownAgent: kill.on_shutdown_agent,
 }
 

@@ -87,6 +87,7 @@ def on_agent_registered(agent: Agent, message: link.AgentRegistered, now: float)
         keep_agent(agent)
     registration.status = Link.REGISTERED
     registration.attempts = 0
+    agent.drain = None
     registration.ping_limit_s = message.ping_timeout_s * max(message.pings_missed_max, 1)
     agent.deadlines.cancel(("answer", ""))
     agent.deadlines.set(("ping", ""), now + registration.ping_limit_s)

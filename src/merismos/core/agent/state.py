@@ -23,7 +23,7 @@ from merismos.core.containers.lxc_plan import LxcSettings
 from merismos.core.containers.native_plan import IsolatorSettings
 from merismos.core.kernel import Deadlines, Effect, Prng
 from merismos.core.status_updates import StatusUpdates
-from merismos.protocol.link import ExitedExecutor, TaskRecord
+from merismos.protocol.link import DrainAgent, ExitedExecutor, TaskRecord
 from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ CAPABILITIES = (
     "MULTI_ROLE",
     "HIERARCHICAL_ROLE",
     "RESERVATION_REFINEMENT",
+    "AGENT_DRAINING",
 )
 
 
@@ -295,6 +296,7 @@ class Agent:
         "counters",
         "deadlines",
         "docker_awaited",
+        "drain",
         "effects",
         "executors",
         "exiting",
@@ -335,6 +337,7 @@ class Agent:
         self.refused: dict[tuple[str, str], tuple[TaskRecord, bytes]] = {}
         self.counters = Counters()
         self.exiting: str | None = None
+        self.drain: DrainAgent | None = None  # while operators drain it
         self.checkpoints = Checkpoints()
         self.boot_id = ""
         self.holder = ""

@@ -4,6 +4,7 @@ Rules:
 - Durable first, one change at a time. A deactivated agent is offered nothing of; what runs there goes on.
 - A draining agent is deactivated, and every task that it has, now or when it comes back, is killed with REASON_AGENT_DRAINING, within
   the greatest grace allowed. Once the last terminal update is acknowledged the agent is DRAINED, or marked gone if that was asked.
+- An agent with the capability AGENT_DRAINING is told, so that it can say so; others are drained all the same.
 - Frameworks that know it hear TASK_GONE_BY_OPERATOR, instead of TASK_KILLED, of tasks on agents that will be marked gone.
 """
 
@@ -14,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from merismos.core.master import agents, drains, inverse_offers, machines, messages, offers, registrar
 from merismos.core.master.drains import Drain
-from merismos.core.master.effects import Respond
+from merismos.core.master.effects import Respond, SendToAgent
 from merismos.core.master.views.values import time_info
 from merismos.model.task_states import TERMINAL
-from merismos.protocol import thin
+from merismos.protocol import json, link, thin
 from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _UNKNOWN = "Unknown agent"
 _REASON = "REASON_AGENT_DRAINING"
+_CAPABILITY = "AGENT_DRAINING"
 _NANOS = 1_000_000_000
 
 
@@ -67,7 +69,7 @@ def _drain(asked: Call_DrainAgent, request: int, master: Master, now: float) -> 
         )
     config = mesos.DrainConfig(max_grace_period=grace, mark_gone=asked.mark_gone)
     info = mesos.DrainInfo(state=mesos.DrainState.DRAINING, config=config)
-    _store(master, agent_id, Drain(info, time_info(master, now)), request)
+    _store(master, agent_id, Drain(info, _started(master, now)), request)
 
 
 def _name_of(machine: mesos.MachineID) -> str:
@@ -143,11 +145,28 @@ def settle(master: Master, agent: Agent, now: float) -> None:
     inverse_offers.withdraw(master, list(agent.inverse_offers.values()), rescind=True)
     if drain.info is None:
         return
+    _tell(master, agent, drain)
     for task in agent.tasks:
         if task.state not in TERMINAL:
             _end(master, task, drain.info.config)
     if not agent.tasks:
         on_empty(master, agent.id, now)
+
+
+def _tell(master: Master, agent: Agent, drain: Drain) -> None:
+    assert drain.info is not None
+    if agent.link is None or _CAPABILITY not in agent.capabilities:
+        return
+    told = link.DrainAgent()
+    if drain.is_draining() and drain.started is not None:
+        told = link.DrainAgent(json.encode(drain.info.config), drain.started.nanoseconds)
+    master.effects.append(SendToAgent(agent.link, told))
+
+
+def _started(master: Master, now: float) -> mesos.TimeInfo:
+    """Return the time in whole seconds, as Mesos estimates it."""
+    nanoseconds = time_info(master, now).nanoseconds
+    return mesos.TimeInfo(nanoseconds=nanoseconds - nanoseconds % _NANOS)
 
 
 def _end(master: Master, task: Task, config: mesos.DrainConfig) -> None:

@@ -11,12 +11,20 @@ from merismos.core.agent.views.records import (
     is_terminal,
     task_v1,
 )
+from merismos.protocol import json
 from merismos.protocol.v1 import agent as operator
+from merismos.protocol.v1 import mesos
 
 
 def get_agent(agent: Agent) -> operator.Response_GetAgent:
     """Return the answer to GET_AGENT."""
-    return operator.Response_GetAgent(agent_info=agent_info(agent))
+    if agent.drain is None:
+        return operator.Response_GetAgent(agent_info=agent_info(agent))
+    return operator.Response_GetAgent(
+        agent_info=agent_info(agent),
+        drain_config=json.decode(mesos.DrainConfig, agent.drain.config),
+        estimated_drain_start_time=mesos.TimeInfo(nanoseconds=agent.drain.started_ns),
+    )
 
 
 def get_frameworks(agent: Agent) -> operator.Response_GetFrameworks:
