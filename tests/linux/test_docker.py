@@ -121,6 +121,8 @@ def test_a_task_has_the_network_and_the_ports_that_it_asks_for(tmp_path: Path, d
                 status = await agent.runs(task_id)
                 infos = status["container_status"]["network_infos"]
                 addresses[task_id] = infos[0]["ip_addresses"][0]["ip_address"]
+                (told,) = json.loads(base64.b64decode(status["data"]))
+                assert told["Name"] == f"/{agent.name(task_id)}", "the status bears what `docker inspect` prints"
             assert addresses["b"].startswith("10.218.0.")
             assert addresses["u"].startswith("10.219.")
             assert addresses["h"] == "127.0.0.1", "the agent's own"

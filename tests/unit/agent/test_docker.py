@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -29,13 +30,13 @@ def acknowledge(rig: Rig) -> None:
     rig.receive(link.AcknowledgeStatus(update.framework_id, update.task_id, update.uuid))
 
 
-def running(**fields: Any) -> tuple[Rig, str]:  # noqa: ANN401 - fields of TaskInfo
+def running(data: bytes = b"", **fields: Any) -> tuple[Rig, str]:  # noqa: ANN401 - fields of TaskInfo
     rig = Rig.registered(docker=SETTINGS)
     rig.handle(events.ContainersRecovered("h"))
     rig.handle(events.DockerRecovered())
     rig.run(docker_task(**fields))
     container_id = rig.last(effects.LaunchContainer).container_id
-    rig.handle(events.ContainerLaunched(container_id, 42, "172.17.0.2"))
+    rig.handle(events.ContainerLaunched(container_id, 42, "172.17.0.2", data=data))
     return rig, container_id
 
 
@@ -62,6 +63,16 @@ def test_a_task_is_dockers_and_has_its_own_address() -> None:
     status = json.loads(rig.sent(link.UpdateStatus)[0].status)
     infos = status["container_status"]["network_infos"]
     assert infos[0]["ip_addresses"][0]["ip_address"] == "172.17.0.2"
+
+
+def test_task_running_bears_what_docker_inspect_says_and_nobody_keeps_that() -> None:
+    inspected = b'[{"Id":"abc"}]'
+    rig, container_id = running(data=inspected)
+    rig.acknowledge_all()
+    (told,) = (status for status in rig.updates() if status["state"] == "TASK_RUNNING")
+    assert base64.b64decode(told["data"]) == inspected
+    assert told["labels"]["labels"] == [{"key": "Docker.NetworkSettings.IPAddress", "value": "172.17.0.2"}]
+    assert [b'"data"' in status for status in rig.state.containers[container_id].statuses] == [False, False]
 
 
 def test_an_agent_without_the_containerizer_of_a_task_says_so() -> None:

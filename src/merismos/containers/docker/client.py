@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
 import aiohttp
@@ -19,6 +19,7 @@ import msgspec
 
 from merismos.containers.docker.breaker import Breaker
 
+_T = TypeVar("_T")
 SLOW_FACTOR = 6.0
 ANSWER_BYTES_MAX = 64 * 1024 * 1024
 _BAD = 400
@@ -61,6 +62,38 @@ class Engine:
 
         Errors: EngineError, EngineDown.
         """
+        raw = await self.read(method, path, query, body, is_probe=is_probe, is_slow=is_slow)
+        if kind is None:
+            self.breaker.on_answer()
+            return None
+        return self.decoded(raw, cast("type[object]", kind))
+
+    def decoded(self, raw: bytes, kind: type[_T]) -> _T:
+        """Return an answer as a `kind`.
+
+        Errors: EngineDown.
+        """
+        try:
+            answered = msgspec.json.decode(raw, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise self._fail(f"an answer is something else than its API says: {error}") from None
+        self.breaker.on_answer()
+        return answered
+
+    async def read(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        body: object = None,
+        *,
+        is_probe: bool = False,
+        is_slow: bool = False,
+    ) -> bytes:
+        """Return the answer of one call as it is.
+
+        Errors: EngineError, EngineDown.
+        """
         if self.breaker.why is not None and not is_probe:
             raise EngineDown(self.breaker.why)
         limit_s = self.timeout_s * (SLOW_FACTOR if is_slow else 1.0)
@@ -79,12 +112,7 @@ class Engine:
         if status >= _BAD:
             self.breaker.on_answer()
             raise EngineError(status, _reason(raw) or f"{method} {path} is answered with status {status}")
-        try:
-            answered = None if kind is None else msgspec.json.decode(raw, type=cast("type[object]", kind))
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise self._fail(f"{method} {path} is answered with something else than its API says: {error}") from None
-        self.breaker.on_answer()
-        return answered
+        return raw
 
     @asynccontextmanager
     async def stream(

@@ -190,7 +190,7 @@ class DockerContainerizer:
             setup = self._setup
             await have_image(self._engine, plan, container.directory, setup.logins, setup.stall_s)
             container.pulling = None
-            found = await self._create(container, plan)
+            found, inspected = await self._create(container, plan)
         except asyncio.CancelledError:
             if not container.wanted:
                 raise
@@ -200,14 +200,17 @@ class DockerContainerizer:
         else:
             container.stop_signal = found.config.stop_signal or "SIGTERM"
             container.runs = True
-            self._post(events.ContainerLaunched(container.container_id, found.state.pid, found.address()))
+            as_its_command = b"[%s]" % inspected  # `docker inspect` prints a list
+            address = found.address()
+            launched = events.ContainerLaunched(container.container_id, found.state.pid, address, data=as_its_command)
+            self._post(launched)
             self._follow(container)
             if container.wanted:
                 await self._signal(container)
             if not found.state.running:
                 self._end_soon(container)
 
-    async def _create(self, container: _Container, plan: DockerCreate) -> Found:
+    async def _create(self, container: _Container, plan: DockerCreate) -> tuple[Found, bytes]:
         try:
             try:
                 await self._engine.ask("POST", "/containers/create", {"name": plan.name}, plan.body, is_slow=True)
@@ -216,11 +219,12 @@ class DockerContainerizer:
                     raise
             expect_output(plan.name, container.directory, self._setup.records)
             await self._engine.ask("POST", f"{named(plan.name)}/start", is_slow=True)
-            found: Found = await self._engine.ask("GET", f"{named(plan.name)}/json", kind=Found)
+            inspected = await self._engine.read("GET", f"{named(plan.name)}/json")
+            found = self._engine.decoded(inspected, Found)
         except (EngineError, EngineDown, OSError):
             self._discard(container.name)
             raise
-        return found
+        return found, inspected
 
     def _discard(self, name: str) -> None:
         """Have a container removed, also if an Engine that didn't answer makes it later."""

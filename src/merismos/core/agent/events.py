@@ -101,12 +101,16 @@ class ImagePullFailed(Event):
 
 
 class ContainerLaunched(Event):
-    """A container's first process runs; `ip` is its address, empty where that is the agent's; `networks` are those it joined."""
+    """A container's first process runs; `ip` is its address, empty where that is the agent's; `networks` are those it joined.
+
+    Shapes: `data` is for TASK_RUNNING: what `docker inspect` says.
+    """
 
     container_id: str
     pid: int
     ip: str = ""
     networks: tuple[mesos.NetworkInfo, ...] = ()
+    data: bytes = b""
 
 
 class ContainerLaunchFailed(Event):

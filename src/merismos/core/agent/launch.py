@@ -97,10 +97,10 @@ def on_container_launched(agent: Agent, event: events.ContainerLaunched, now: fl
     if task is None or task.phase is not Phase.LAUNCHING:
         return
     task.ip, task.networks = event.ip, event.networks
-    run(agent, task, event.pid, now)
+    run(agent, task, event.pid, now, event.data)
 
 
-def run(agent: Agent, task: Task, pid: int, now: float) -> None:
+def run(agent: Agent, task: Task, pid: int, now: float, data: bytes = b"") -> None:
     """Take a task's process as running."""
     task.phase = Phase.RUNNING
     task.pid = pid
@@ -110,7 +110,7 @@ def run(agent: Agent, task: Task, pid: int, now: float) -> None:
     key = task_key(task.framework_id, task.task_id)
     agent.checkpoints.keep(key, ContainerRuns(pid, task.started_wall_s, task.complete_at))
     prepare_checks(task, now)
-    say_running(agent, task, now)
+    say_running(agent, task, now, data)
     if task.complete_at is not None and not task.killing:
         agent.deadlines.set(("complete", task.container_id), task.complete_at)
     if task.killing:
@@ -292,7 +292,7 @@ def begin_launch(agent: Agent, task: Task) -> None:
     agent.checkpoints.keep(task_key(task.framework_id, task.task_id), LaunchBegun(agent.holder), durable=True)
 
 
-def say_running(agent: Agent, task: Task, now: float) -> None:
+def say_running(agent: Agent, task: Task, now: float, data: bytes = b"") -> None:
     """Owe TASK_STARTING and TASK_RUNNING; the second goes out once the first is acknowledged."""
     rendering = Rendering(agent, task.task_id, task.executor_id)
     rendering.container = render_container(agent, task)
@@ -300,4 +300,4 @@ def say_running(agent: Agent, task: Task, now: float) -> None:
     if agent.frameworks[task.framework_id].shutting_down:
         return
     update_task(agent, task, "TASK_STARTING", now)
-    update_task(agent, task, "TASK_RUNNING", now)
+    update_task(agent, task, "TASK_RUNNING", now, data=data)

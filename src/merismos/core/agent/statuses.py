@@ -17,6 +17,7 @@ from merismos.core.agent.state import Agent, Link, Task
 from merismos.model.task_states import TERMINAL
 from merismos.protocol.json import encode
 from merismos.protocol.link import UpdateStatus
+from merismos.protocol.thin import without_data
 from merismos.protocol.v1 import mesos
 
 _COUNTED = {
@@ -90,6 +91,14 @@ def render_status(
     return b"".join(parts)
 
 
+def render_docker(inspected: bytes, ip: str) -> bytes:
+    """Return what TASK_RUNNING says of a container of Docker: all that the Engine does, and a label of its address."""
+    label = (
+        b"" if not ip else b',"labels":{"labels":[{"key":"Docker.NetworkSettings.IPAddress","value":%s}]}' % quote(ip)
+    )
+    return b',"data":"%s"%s' % (binascii.b2a_base64(inspected, newline=False), label)
+
+
 def as_told(task: Task, state: str) -> str:
     """Return the state in which a task is said to end: whoever had it killed may have named another than TASK_KILLED."""
     return task.kill_state if state == "TASK_KILLED" and task.kill_state else state
@@ -104,6 +113,7 @@ def update_task(
     message: str | None = None,
     reason: str | None = None,
     from_agent: bool = False,
+    data: bytes = b"",
 ) -> None:
     """Move a task to `state` and owe its scheduler an update that says so."""
     if task.kill_reason is not None and state in _KILLS:
@@ -120,6 +130,8 @@ def update_task(
         details = b',"limitation":' + encode(mesos.TaskResourceLimitation(resources=task.limitation.resources))
     else:
         details = b""
+    if data:
+        details += render_docker(data, task.ip)
     status = render_status(rendering, state, uuid, now + agent.wall_offset_s, source, message, reason, details)
     owe_status(agent, task, state, uuid, status, now)
 
@@ -135,7 +147,8 @@ def owe_status(agent: Agent, task: Task, state: str, uuid: bytes, status: bytes,
 
 
 def keep_status(task: Task, state: str, status: bytes) -> None:
-    """Move a task to a state; one that repeats takes the place of the last."""
+    """Move a task to a state; one that repeats takes the place of the last. The data is its scheduler's alone, as in Mesos."""
+    status = without_data(status)
     if task.state == state and task.statuses:
         task.statuses[-1] = status
     else:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from merismos.protocol.thin import without_data
 from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:
@@ -99,8 +100,8 @@ def cause_of(status: bytes) -> tuple[str, str]:
 
 
 def keep_status(task: Task, state: str, status: bytes) -> None:
-    """Remember `status`: one a state, the last entry replaced when the state repeats."""
-    statuses, kept = task.statuses, _shortened(task, status)
+    """Remember `status`: one a state, the last entry replaced when the state repeats; without data, as in Mesos."""
+    statuses, kept = task.statuses, _shortened(task, without_data(status))
     task.statuses = (*statuses[:-1], kept) if task.update_state == state else (*statuses, kept)
     task.update_state = state
 

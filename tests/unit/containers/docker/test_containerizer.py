@@ -277,7 +277,9 @@ def test_an_end_is_told_once_with_its_code_and_what_it_took_too_much_of() -> Non
         async with agent_with() as (agent, engine):
             await agent.next(events.DockerRecovered)
             agent.launch()
-            assert (await agent.next(events.ContainerLaunched)).ip == "172.17.0.2"
+            launched = await agent.next(events.ContainerLaunched)
+            assert launched.ip == "172.17.0.2"
+            assert json.loads(launched.data) == [inspected()], "as `docker inspect` prints it"
             engine.answers["GET /containers/mesos-c/json"] = say(inspected("exited", ExitCode=137, OOMKilled=True))
             died = {"Action": "die", "Actor": {"Attributes": {**LABELS, "exitCode": "137"}}}
             await engine.tell("nonsense")
