@@ -91,7 +91,7 @@ def install_python() -> None:
     _pip("install", "--require-hashes", "-r", REQUIREMENTS / "clients-build.txt")
     _install_http_parser()
     _pip("install", "--no-compile", "--no-build-isolation", "--require-hashes", "-r", REQUIREMENTS / "clients.txt")
-    _run(PYTHON, "-c", "import avmesos, pymesos, http_parser.parser, task_processing, toil")
+    _run(PYTHON, "-c", "import avmesos, mesoshttp, pymesos, http_parser.parser, task_processing, toil")
     _install_avmesos_cli()
 
 

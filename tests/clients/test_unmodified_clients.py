@@ -56,8 +56,11 @@ def test_the_operator_client_of_pymesos_reads_the_master(client: Client) -> None
     assert "agents=2" in line
 
 
-def test_avmesos_finds_the_master_by_url_and_finishes_its_tasks(client: Client) -> None:
-    lines = client.python("avmesos_scheduler.py")
+@pytest.mark.parametrize("library", ["avmesos", "mesoshttp"])
+def test_avmesos_and_what_it_was_made_of_find_the_master_by_url_and_finish_their_tasks(
+    client: Client, library: str
+) -> None:
+    lines = client.python("avmesos_scheduler.py", library)
     for task in ("left", "right"):
         states = [line.split()[1] for line in lines if line.startswith(f"{task} ")]
         assert states == ["TASK_STARTING", "TASK_RUNNING", "TASK_FINISHED"]

@@ -1,17 +1,17 @@
-"""An avmesos scheduler by URL or by ZooKeeper: launches two tasks and leaves when both have finished: `avmesos_scheduler.py MASTER`.
+"""A scheduler on avmesos, by URL or by ZooKeeper: launches two tasks and leaves when both have finished.
 
-avmesos reads its stream by lines and sees an event only once the next one has begun. So that the test needn't wait for
-heartbeats, the program asks for a task that doesn't exist, twice a second; each answer pushes the event before it through.
+`avmesos_scheduler.py MASTER [mesoshttp]`: mesoshttp is what avmesos was made of, and is used in the same way. Either reads its stream
+by lines and sees an event only once the next one has begun. So that the test needn't wait for heartbeats, the program asks for a task
+that doesn't exist, twice a second; each answer pushes the event before it through.
 Prints `TASK STATE` for each update; exits 0 when every task has finished.
 """
 
 from __future__ import annotations
 
 import getpass
+import importlib
 import sys
 import threading
-
-from avmesos.client import MesosClient
 
 TASKS = ("left", "right")
 PATIENCE_S = 45
@@ -19,12 +19,13 @@ ASK_AGAIN_S = 0.5
 
 
 class Pair:
-    def __init__(self, url):
-        self.client = MesosClient([url], frameworkName="avmesos", frameworkUser=getpass.getuser())
+    def __init__(self, url, library):
+        kind = importlib.import_module(f"{library}.client").MesosClient
+        self.client = kind([url], frameworkName=library, frameworkUser=getpass.getuser())
         self.client.max_reconnect = 1
-        self.client.on(MesosClient.SUBSCRIBED, self.on_subscribed)
-        self.client.on(MesosClient.OFFERS, self.on_offers)
-        self.client.on(MesosClient.UPDATE, self.on_update)
+        self.client.on(kind.SUBSCRIBED, self.on_subscribed)
+        self.client.on(kind.OFFERS, self.on_offers)
+        self.client.on(kind.UPDATE, self.on_update)
         self.driver = None
         self.waiting = list(TASKS)
         self.finished = set()
@@ -77,8 +78,8 @@ class Pair:
         self.driver.reconcile([{"task_id": {"value": "nobody"}}])
 
 
-def main(master):
-    pair = Pair(master if master.startswith("zk://") else f"http://{master}")
+def main(master, library="avmesos"):
+    pair = Pair(master if master.startswith("zk://") else f"http://{master}", library)
     stream = threading.Thread(target=pair.client.register, daemon=True)
     stream.start()
     pair.ask_until_done()
@@ -90,4 +91,4 @@ def main(master):
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))
