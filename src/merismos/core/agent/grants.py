@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 def shortage(agent: Agent, framework: Framework, infos: Sequence[mesos.TaskInfo]) -> str | None:
     """Return why tasks can't have what they and their new executors need together of what others may hold, None where they can."""
+    cgroups = agent.settings.cgroups
+    if agent.settings.gpus is None and (cgroups is None or cgroups.net_classes is None):
+        return None
     new: dict[str, mesos.ExecutorInfo] = {}
     own = 0
     for info in infos:
