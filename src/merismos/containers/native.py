@@ -26,10 +26,11 @@ from merismos.containers.prologue import with_steps
 from merismos.containers.rooted import RootedContainers
 from merismos.containers.runtimes import Runtimes
 from merismos.containers.sandbox import Sandboxes, find_user, is_us
+from merismos.containers.seccomp import SeccompProfiles
 from merismos.containers.supervisor_link import SupervisorLink, kill_remains
 from merismos.containers.supervisor_socket import NAME, PATH
 from merismos.core.agent import effects, events
-from merismos.core.containers.entry_plan import Command
+from merismos.core.containers.entry_plan import Command, Rank, Step
 from merismos.core.kernel import Event
 from merismos.shell.turn import Turn
 
@@ -54,6 +55,7 @@ class NativeContainerizer:
         destroy_timeout_s: float = 60.0,
         runtimes: Runtimes | None = None,
         networks: ContainerNetworks | None = None,
+        profiles: SeccompProfiles | None = None,
         scope: Sequence[str] = (),
     ) -> None:
         self._post = post
@@ -69,7 +71,7 @@ class NativeContainerizer:
         self._networked = None
         if networks is not None:
             self._networked = NetworkedContainers(networks, self._launch, self._fail)
-        self._entry = NativeEntry(runtime_dir / "secrets")
+        self._entry = NativeEntry(runtime_dir / "secrets", profiles)
         self._supervisor: SupervisorLink | None = None
         self._waiting: list[Callable[[], None]] = []
         self._restarting: asyncio.Task[None] | None = None
@@ -144,26 +146,33 @@ class NativeContainerizer:
             self._rooted.launch(effect)
             return
         try:
-            arguments, argv0 = self._enter(effect)
+            command = self._enter(effect)
+            if command is None:
+                self.on_failed(effect.container_id, errno.ENOENT, os.strerror(errno.ENOENT), effect.directory)
+                return
             boxed = effect.native is not None and effect.native.own_pids
-            self._supervisor.spawn(
-                effect.container_id, effect.directory, arguments, argv0, effect.environment, boxed=boxed
-            )
+            self._supervisor.spawn(effect.container_id, effect.directory, *command, effect.environment, boxed=boxed)
         except (LookupError, ValueError, OSError) as error:
             self.on_failed(effect.container_id, errno.EINVAL, str(error), effect.directory)
 
-    def _enter(self, effect: effects.LaunchContainer) -> Command:
-        """Return the command that gets a process where it belongs, and then is the task's.
+    def _enter(self, effect: effects.LaunchContainer) -> Command | None:
+        """Return the command that gets a process where it belongs, and then is the task's; None where its program isn't there.
 
         Errors: LookupError, ValueError, OSError where that can't be.
         """
         steps = self._entry.steps(effect, switches=effect.user is not None and needs_switch(effect.user))
         arguments = list(effect.arguments)
-        if not steps or steps[-1].script:  # else the last of them looks for the program
-            program = find_program(arguments[0], effect.directory)
-            if program is None:
-                return Command(arguments, effect.argv0)  # the supervisor finds out why, as ever
-            arguments[0] = program
+        last = steps[-1] if steps else None
+        if last is None or last.script or last.rank is Rank.CALLS:  # else the last of them looks for the program
+            program = find_program(
+                arguments[0], effect.directory, PATH if last is None else path_of(effect.environment)
+            )
+            if program is None and not effect.wrapper:
+                is_apart = steps or effect.network is not None
+                return None if is_apart else Command(arguments, effect.argv0)  # the supervisor finds out why, as ever
+            arguments[0] = program or arguments[0]
+        if effect.wrapper:
+            steps.append(Step(Rank.STREAMS, "streams", tuple(effect.wrapper)))
         if effect.network is not None and self._networked is not None:
             steps += self._networked.enter(effect.network.owner)
         if effect.cgroup is not None and self._cgroups is not None:
@@ -303,9 +312,14 @@ class NativeContainerizer:
             work()
 
 
-def find_program(program: str, directory: str) -> str | None:
-    """Return the program that the supervisor would start, with its folder; None where it isn't there, or can't be executed."""
-    folders = [directory] if "/" in program else PATH.split(":")
+def path_of(environment: list[str]) -> str:
+    """Return the folders in which a process with this environment looks for programs."""
+    return next((one[5:] for one in reversed(environment) if one.startswith("PATH=")), PATH)
+
+
+def find_program(program: str, directory: str, path: str = PATH) -> str | None:
+    """Return the program that would be started, with its folder; None where it isn't there, or can't be executed."""
+    folders = [directory] if "/" in program else path.split(":")
     for folder in folders:
         path = os.path.join(folder, program)  # noqa: PTH118 - no Path to build
         if os.access(path, os.X_OK) and os.path.isfile(path):  # noqa: PTH113 - no Path to build

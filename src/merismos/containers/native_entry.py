@@ -16,20 +16,24 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from merismos.adapters.linux import isolator_detection
+from merismos.adapters.linux.seccomp_filter import LOADER_FD
 from merismos.containers.oci import open_below
 from merismos.containers.sandbox import find_user
+from merismos.containers.seccomp import SeccompProfiles
 from merismos.containers.supervisor_socket import PATH
 from merismos.core.agent import effects
 from merismos.core.containers.entry_plan import Rank, Step
 from merismos.core.containers.image_plan import RLIMIT_INFINITY, Mount, RLimit
-from merismos.core.containers.isolation import CAPABILITIES, FILES, IPC, PIDS, RLIMITS
+from merismos.core.containers.isolation import CAPABILITIES, FILES, IPC, PIDS, RLIMITS, SECCOMP
 from merismos.core.containers.native_plan import NativePlan
 from merismos.core.containers.oci_spec import ContainerUser
+from merismos.protocol.v1 import mesos
 
 _MODE = 0o700
 _SECRET_MODE = 0o400
 _SECRETS_BYTES_MAX = 8 << 20
 _UNLIMITED = "unlimited"
+_EVERY_CAPABILITY = tuple(one.name for one in mesos.CapabilityInfo_Capability)
 _SECURE = "+noroot,+noroot_locked"
 _PROC = '"$1" -t proc -o nosuid,nodev,noexec proc /proc || exit 125; shift; '
 _SHM = '"$1" -t tmpfs -o "nosuid,nodev,mode=1777$2" shm /dev/shm || exit 125; shift 2; '
@@ -49,14 +53,16 @@ _WAIT = (
     'do n=$((n+1)); [ $n -lt 500 ] || {{ echo "the container is gone" >&2; exit 125; }}; "$1" 0.01; done; shift 4; '
 )
 _CHILDLESS = ' || {{ read -r c <"/proc/$3/task/$3/children"; [ -z "$c" ]; }}'
+_OPEN_LOADER = f'exec {LOADER_FD}<"$1" || exit 125; shift; '
 _ENTER_DIRECTORY = 'cd "$1" || exit 125; shift; '
 
 
 class NativeEntry:
     """Makes the steps of an agent's containers; `directory` is where secrets lie until they are taken."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, profiles: SeccompProfiles | None) -> None:
         self._directory = directory
+        self._profiles = profiles
         self._programs: dict[str, str] = {}
 
     def begin(self, held: Iterable[str]) -> None:
@@ -84,7 +90,19 @@ class NativeEntry:
         rights = self._rights(plan, effect.user if switches else None, effect.user)
         if rights:
             steps.append(Step(Rank.RIGHTS, CAPABILITIES, (self.program("setpriv"), *rights, "--")))
+        if plan is not None and plan.profile:
+            steps += self._filter(plan, effect.user)
         return steps
+
+    def _filter(self, plan: NativePlan, user: str | None) -> list[Step]:
+        """Return the steps that take a filter on last of all; its loader is opened while that is still allowed."""
+        assert self._profiles is not None, "a profile is refused where there are none"
+        held = plan.bounding if plan.bounding is not None else _EVERY_CAPABILITY if _owner_of(user).uid == 0 else ()
+        loader = self._profiles.loader_of(plan.profile, held)
+        return [
+            Step(Rank.LIMITS, SECCOMP, (str(loader),), _OPEN_LOADER),
+            Step(Rank.CALLS, SECCOMP, (f"/proc/self/fd/{LOADER_FD}",)),
+        ]
 
     def program(self, name: str) -> str:
         """Return the path of a program of the machine.

@@ -15,6 +15,7 @@ import platform
 import subprocess
 from collections.abc import Container, Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import msgspec
 import structlog
@@ -28,6 +29,7 @@ from merismos.containers.networks import ContainerNetworks
 from merismos.containers.oci_runtimes import Runtime
 from merismos.containers.removal import remove_tree
 from merismos.containers.sandbox import find_user
+from merismos.containers.seccomp import SeccompProfiles
 from merismos.containers.supervisor import MARKER
 from merismos.containers.supervisor_socket import PATH
 from merismos.core.agent import effects
@@ -52,7 +54,9 @@ class OciRuntime:
         store: ImageStore | None,
         provision: Provision,
         networks: ContainerNetworks | None = None,
+        profiles: SeccompProfiles | None = None,
     ) -> None:
+        self._profiles = profiles
         self._runtimes = runtimes
         self._bundles = directory / "bundles"
         self._store = store
@@ -194,9 +198,20 @@ class OciRuntime:
             mounts=tuple(mounts),
             root_is=self._root_is,
             network=self._namespace_of(effect),
+            calls=self._calls_of(plan),
         )
         environment = [*effect.environment, f"{MARKER.decode()}={effect.container_id}"]
         self._configure(effect, user, environment, place, bundle)
+
+    def _calls_of(self, plan: RootPlan) -> dict[str, Any] | None:
+        """Return the filter of the profile that a container names, None where it has ours.
+
+        Errors: ProfileError.
+        """
+        if not plan.profile:
+            return None
+        assert self._profiles is not None, "a profile is refused where there are none"
+        return self._profiles.rules_of(plan.profile, plan.bounding)
 
     def _layers_of(self, plan: RootPlan) -> list[Path]:
         return self._paths_of(plan.layers)

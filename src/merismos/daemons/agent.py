@@ -47,6 +47,7 @@ from merismos.daemons.agent_isolation import measure_of, open_cgroups, watches_o
 from merismos.daemons.agent_link import AgentLinks
 from merismos.daemons.agent_lxc import runtimes_of
 from merismos.daemons.agent_networks import networks_of, traffic_of
+from merismos.daemons.agent_seccomp import profiles_of
 from merismos.daemons.agent_settings import EFFECTIVE, build_settings, parse_work_dir
 from merismos.daemons.agent_slice import scope_of
 from merismos.daemons.coordination import check_detection, detector_of
@@ -103,6 +104,7 @@ class AgentProcess:
             destroy_timeout_s=flags.seconds("cgroups_destroy_timeout"),
             runtimes=self.runtimes,
             networks=networks,
+            profiles=profiles_of(flags, runtime_dir),
             scope=scope_of(flags, os.environ),
         )
         docker = docker_of(flags, settings.work_dir, runtime_dir, self.post)
@@ -282,11 +284,8 @@ class AgentProcess:
     def _open_session(self, effect: effects.LaunchContainer) -> str | None:
         """Let a session's input and output go to who is attached; return why not."""
         try:
-            if effect.root is not None:
-                effect.wrapper = self.sessions.open(effect, None)
-                return None
-            owner = None if effect.user is None else find_user(effect.user).pw_uid
-            effect.arguments, effect.argv0 = [*self.sessions.open(effect, owner), *effect.arguments], "sh"
+            owner = None if effect.user is None or effect.root is not None else find_user(effect.user).pw_uid
+            effect.wrapper = self.sessions.open(effect, owner)
         except (OSError, LookupError) as error:
             return str(error)
         return None

@@ -23,6 +23,7 @@ from merismos.containers.networks import ContainerNetworks
 from merismos.containers.oci import OciRuntime
 from merismos.containers.oci_runtimes import Runtime, choose, find_runtimes, obstacle_of_images
 from merismos.core.kernel import Event
+from merismos.daemons.agent_seccomp import profiles_of
 from merismos.protocol import json
 from merismos.protocol.errors import DecodeError
 from merismos.protocol.v1 import mesos
@@ -84,7 +85,9 @@ def runtime_of(
         raise FlagError(f"--image_providers=docker: {error}") from error
     structlog.get_logger().info("containers of images", runtime=chosen.program)
     others = [Runtime(program, directory) for program in find_runtimes() if program != chosen.program]
-    return OciRuntime([chosen, *others], directory, images.store, provision_of(flags), networks)
+    return OciRuntime(
+        [chosen, *others], directory, images.store, provision_of(flags), networks, profiles_of(flags, runtime_dir)
+    )
 
 
 def provision_of(flags: Flags) -> Provision:

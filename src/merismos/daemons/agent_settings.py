@@ -127,6 +127,8 @@ EFFECTIVE = frozenset(
         "revocable_cpu_low_priority",
         "runtime_dir",
         "sandbox_directory",
+        "seccomp_config_dir",
+        "seccomp_profile_name",
         "strict",
         "switch_user",
         "systemd_enable_support",

@@ -66,7 +66,7 @@ def launched(rig: Rig, raw: bytes, image: PulledImage = PULLED) -> effects.Launc
         (container(rlimit_info={"rlimits": [{"type": "RLMT_NOFILE", "soft": 2}]}), "both a soft and a hard limit"),
         (container(rlimit_info={"rlimits": [{"soft": 2, "hard": 3}]}), "must have a type"),
         (container(linux_info={"effective_capabilities": {"capabilities": ["SYS_ADMIN"]}}), "SYS_ADMIN is not allowed"),
-        (container(linux_info={"seccomp": {"profile_name": "mine"}}), "profiles by name"),
+        (container(linux_info={"seccomp": {"profile_name": "mine"}}), "needs --isolation=linux/seccomp --seccomp_config_dir"),
     ],
 )  # fmt: skip
 def test_what_a_container_cannot_have_is_refused_before_anything_is_pulled(given: dict[str, Any], said: str) -> None:

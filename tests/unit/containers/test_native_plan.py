@@ -9,7 +9,8 @@ import pytest
 
 from merismos.core.agent import effects, events
 from merismos.core.containers.image_plan import Mount, RLimit
-from merismos.core.containers.native_plan import IsolatorSettings, NativePlan
+from merismos.core.containers.linux_info import IsolatorSettings
+from merismos.core.containers.native_plan import NativePlan
 from unit.agent.rig import Rig, task
 
 EVERY = (

@@ -10,7 +10,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from merismos.core.containers.isolation import CAPABILITIES, ENVIRONMENT_SECRET, FILES, IPC, NNP, PIDS, RLIMITS
+from merismos.adapters.linux import seccomp_filter
+from merismos.core.containers.isolation import CAPABILITIES, ENVIRONMENT_SECRET, FILES, IPC, NNP, PIDS, RLIMITS, SECCOMP
 
 _SYS_RESOURCE = 24
 _PROGRAMS = {
@@ -21,6 +22,7 @@ _PROGRAMS = {
     PIDS: ("unshare", "nsenter", "mount", "timeout"),
     IPC: ("unshare", "nsenter", "mount"),
     ENVIRONMENT_SECRET: (),
+    SECCOMP: (),
 }
 _NEEDS_ROOT = (CAPABILITIES, FILES, PIDS, IPC)
 _NAMESPACES = {FILES: "mnt", PIDS: "pid", IPC: "ipc"}
@@ -34,6 +36,8 @@ def obstacle(
     for program in _PROGRAMS[isolator]:
         if which(program) is None:
             return missing(program)
+    if isolator == SECCOMP:
+        return seccomp_filter.obstacle()
     if isolator in _NEEDS_ROOT and os.geteuid() != 0:
         return "it needs an agent that is root"
     kind = _NAMESPACES.get(isolator)

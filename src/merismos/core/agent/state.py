@@ -19,8 +19,8 @@ from merismos.core.containers.device_plan import DeviceNode
 from merismos.core.containers.docker_plan import DockerSettings
 from merismos.core.containers.gpu_plan import GpuSettings
 from merismos.core.containers.image_plan import DEFAULT_CAPABILITIES, PulledImage
+from merismos.core.containers.linux_info import IsolatorSettings
 from merismos.core.containers.lxc_plan import LxcSettings
-from merismos.core.containers.native_plan import IsolatorSettings
 from merismos.core.kernel import Deadlines, Effect, Prng
 from merismos.core.status_updates import StatusUpdates
 from merismos.protocol.link import DrainAgent, ExitedExecutor, TaskRecord

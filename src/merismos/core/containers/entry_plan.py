@@ -23,6 +23,7 @@ _SHELL = ["/bin/sh", "-c"]
 class Rank(enum.IntEnum):
     """When a step is taken."""
 
+    STREAMS = 0
     CGROUP = 1
     NETWORK = 2
     NAMESPACES = 3

@@ -17,6 +17,7 @@ import msgspec
 
 from merismos.core.containers.device_plan import DeviceNode
 from merismos.core.containers.image_config import ImageConfig
+from merismos.core.containers.linux_info import fault_of_profile, fault_of_sharing, profile_of
 from merismos.core.containers.network_plan import validate_networks
 from merismos.model.image_reference import parse_reference
 from merismos.model.rejection import Rejection
@@ -62,7 +63,7 @@ class RLimit(msgspec.Struct, frozen=True):
 class RootPlan(msgspec.Struct, frozen=True):
     """The root filesystem of a container, and what it may do in it.
 
-    Shapes: `layers` are digests, lowest first. `image_user` is empty where the image has no say. `effective` is None for the usual: what is in `bounding` for root, nothing for others.
+    Shapes: `layers` are digests, lowest first. `image_user` is empty where the image has no say. `profile` is the name of its seccomp profile, empty for ours. `effective` is None for the usual: what is in `bounding` for root, nothing for others.
     `rootfs` is a directory of the machine that stands for the layers; `lxc`: LXC runs the container.
     """
 
@@ -76,6 +77,7 @@ class RootPlan(msgspec.Struct, frozen=True):
     rlimits: list[RLimit] = []
     hostname: str = ""
     confined: bool = True
+    profile: str = ""
     share_pids: bool = False
     share_ipc: bool = False
     shm_bytes: int = 64 * _MB
@@ -170,9 +172,10 @@ def plan_root(
         rlimits=plan_rlimits(container),
         hostname=container.hostname or "",
         confined=linux.seccomp is None or not linux.seccomp.unconfined,
+        profile=profile_of(settings.isolators, linux),
         share_pids=bool(linux.share_pid_namespace),
         share_ipc=linux.ipc_mode == mesos.LinuxInfo_IpcMode.SHARE_PARENT,
-        shm_bytes=(linux.shm_size or 64) * _MB,
+        shm_bytes=(linux.shm_size or 0) * _MB or settings.isolators.shm_bytes or 64 * _MB,
         devices=[*settings.image_devices, *gpus],
     )
 
@@ -307,8 +310,9 @@ def fault_of_rlimit(limit: mesos.RLimitInfo_RLimit) -> Rejection | None:
 def _fault_of_linux(settings: AgentSettings, linux: mesos.LinuxInfo | None) -> Rejection | None:
     if linux is None:
         return None
-    if linux.seccomp is not None and linux.seccomp.profile_name:
-        return _refused("seccomp profiles by name are not supported yet; leave seccomp out for the usual one")
+    fault = fault_of_profile(settings.isolators, linux) or fault_of_sharing(settings.isolators, linux)
+    if fault is not None:
+        return fault
     wanted = [
         one for info in (linux.bounding_capabilities, linux.effective_capabilities, linux.capability_info) if info is not None
         for one in info.capabilities

@@ -28,7 +28,7 @@ PIDS, IPC, FILES = "namespaces/pid", "namespaces/ipc", "filesystem/linux"
 HOST_PATH, SANDBOX_PATH, SECRET = "volume/host_path", "volume/sandbox_path", "volume/secret"
 IMAGE = "volume/image"
 ENVIRONMENT_SECRET = "environment_secret"  # noqa: S105 - an isolator's name
-NATIVE = (CAPABILITIES, NNP, RLIMITS, PIDS, IPC, ENVIRONMENT_SECRET)
+NATIVE = (CAPABILITIES, NNP, SECCOMP, RLIMITS, PIDS, IPC, ENVIRONMENT_SECRET)
 _OF_IMAGES = ("docker/runtime", FILES, HOST_PATH, IMAGE, SANDBOX_PATH, SECRET)
 _NEVER = {
     "appc/runtime": "no images of Appc are made any more; use docker/runtime and images of type DOCKER",
@@ -38,7 +38,6 @@ _NEVER = {
     "network/port_mapping": "it needs a kernel and a libnl of its own, and Mesos leaves it out, too; use network/cni with portmap",
     "volume/csi": "no CSI plugins are started here; use volume/host_path for what is mounted on the machine",
 }
-_NOT_YET = ("linux/seccomp",)
 
 
 class Isolation(msgspec.Struct, frozen=True):
@@ -74,8 +73,6 @@ def _fault_of(name: str, names: dict[str, None]) -> str | None:
     kind, _, subject = name.partition("/")
     if name in _NEVER:
         return f"'{name}' is not supported: {_NEVER[name]}"
-    if name in _NOT_YET:
-        return f"'{name}' is not supported yet; leave it out"
     known = (*_POSIX, *_WATCHES, *_DEVICES, *_OF_IMAGES, *NATIVE, *(f"cgroups/{one}" for one in CGROUPS), ALL)
     if name not in known:
         return f"'{name}' is not known; known are {', '.join(known)}"

@@ -15,6 +15,7 @@ import msgspec
 
 from merismos.core.containers.image_config import ImageConfig
 from merismos.core.containers.image_plan import PulledImage, RootPlan, image_of, images_of_volumes, validate_rooted
+from merismos.core.containers.linux_info import profile_of
 from merismos.model.rejection import Rejection
 from merismos.protocol.v1 import mesos
 
@@ -63,6 +64,8 @@ def validate_lxc(settings: AgentSettings, container: mesos.ContainerInfo) -> Rej
         return None
     if linux is not None and (linux.share_pid_namespace or linux.ipc_mode == mesos.LinuxInfo_IpcMode.SHARE_PARENT):
         return _refused("containers of LXC have processes and IPC of their own: leave sharing them out of linux_info")
+    if profile_of(settings.isolators, linux or mesos.LinuxInfo()):
+        return _refused("LXC has one filter of system calls, ours: leave seccomp out, or set it to unconfined")
     if container.hostname is not None and _CONTROL & frozenset(container.hostname):
         return Rejection("hostname_invalid", "a host name holds no control characters")
     if any(_CONTROL & frozenset(volume.container_path) for volume in container.volumes):

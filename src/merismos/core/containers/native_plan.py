@@ -7,7 +7,6 @@ Source: Mesos, docs/isolators/linux-capabilities.md, linux-nnp.md, linux-seccomp
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -34,6 +33,7 @@ from merismos.core.containers.isolation import (
     SECCOMP,
     SECRET,
 )
+from merismos.core.containers.linux_info import IsolatorSettings, fault_of_profile, fault_of_sharing, profile_of
 from merismos.model.rejection import Rejection
 from merismos.protocol.v1 import mesos
 
@@ -45,23 +45,6 @@ _OF_CONTAINERS = (CAPABILITIES, FILES, IPC, NNP, PIDS, RLIMITS, SECCOMP)
 _PRIVATE, _SHARED = mesos.LinuxInfo_IpcMode.PRIVATE, mesos.LinuxInfo_IpcMode.SHARE_PARENT
 _KINDS = mesos.Volume_Source_Type
 _ISOLATOR_OF = {_KINDS.HOST_PATH: HOST_PATH, _KINDS.SANDBOX_PATH: SANDBOX_PATH, _KINDS.SECRET: SECRET}
-
-
-class IsolatorSettings(msgspec.Struct, frozen=True):
-    """What the flags say about the isolators of containers without an image.
-
-    Shapes: `names` are all that were asked for; `bounding` and `effective` are None where no flag names them; `profile` is the seccomp profile
-    of containers that name none, empty for none; `shm_bytes` is 0 for the kernel's own measure; `mounts`: the agent may mount.
-    """
-
-    names: tuple[str, ...] = ()
-    bounding: tuple[str, ...] | None = None
-    effective: tuple[str, ...] | None = None
-    profile: str = ""
-    shm_bytes: int = 0
-    own_pids_only: bool = False
-    own_ipc_only: bool = False
-    mounts: bool = False
 
 
 class NativePlan(msgspec.Struct, frozen=True):
@@ -133,38 +116,6 @@ def join_native(plan: NativePlan | None, pid: int) -> NativePlan | None:
     if plan is None:
         return None
     return msgspec.structs.replace(plan, joins=pid, mounts=[], own_shm_bytes=None, rlimits=[])
-
-
-def profile_of(isolators: IsolatorSettings, linux: mesos.LinuxInfo) -> str:
-    """Return the name of a container's seccomp profile, empty for none."""
-    seccomp = linux.seccomp
-    if SECCOMP not in isolators.names or (seccomp is not None and seccomp.unconfined):
-        return ""
-    return (seccomp.profile_name if seccomp is not None else None) or isolators.profile
-
-
-def fault_of_profile(isolators: IsolatorSettings, linux: mesos.LinuxInfo) -> Rejection | None:
-    """Say why the seccomp profile that a container names can't be had."""
-    name = "" if linux.seccomp is None else linux.seccomp.profile_name or ""
-    if not name:
-        return None
-    assert linux.seccomp is not None
-    if SECCOMP not in isolators.names:
-        return _needs(f"the seccomp profile '{name}'", f"{SECCOMP} --seccomp_config_dir=DIRECTORY")
-    if linux.seccomp.unconfined:
-        return Rejection("seccomp_invalid", f"seccomp can't be unconfined and have the profile '{name}'; leave one out")
-    if name.startswith("/") or ".." in PurePosixPath(name).parts or "\0" in name:
-        return Rejection("seccomp_invalid", f"the seccomp profile '{name}' must be a path below --seccomp_config_dir")
-    return None
-
-
-def fault_of_sharing(isolators: IsolatorSettings, linux: mesos.LinuxInfo) -> Rejection | None:
-    """Say that a container may not share the agent's namespaces as it wants to."""
-    if linux.share_pid_namespace and isolators.own_pids_only:
-        return _refused("Sharing agent's PID namespace is not allowed: --disallow_sharing_agent_pid_namespace")
-    if linux.ipc_mode == _SHARED and isolators.own_ipc_only:
-        return _refused("Sharing agent's IPC namespace is not allowed: --disallow_sharing_agent_ipc_namespace")
-    return None
 
 
 def _fault_of_rlimits(isolators: IsolatorSettings, container: mesos.ContainerInfo) -> Rejection | None:

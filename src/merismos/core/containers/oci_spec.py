@@ -70,7 +70,7 @@ class Surroundings(msgspec.Struct, frozen=True):
 
     Shapes: `cgroup` is relative to the cgroup that the runtime is started in, empty for no other than that; `machine` is as uname(1) has it;
     `root_is` are the user and group of the machine that root inside of the container is, None where it is root; `network` is the path of
-    a network namespace, empty for the agent's.
+    a network namespace, empty for the agent's; `calls` is the filter of a profile that was named, None for ours.
     """
 
     rootfs: str
@@ -80,6 +80,7 @@ class Surroundings(msgspec.Struct, frozen=True):
     mounts: tuple[BoundMount, ...] = ()
     root_is: tuple[int, int] | None = None
     network: str = ""
+    calls: dict[str, Any] | None = None
 
 
 def build_spec(
@@ -118,7 +119,7 @@ def build_spec(
             "readonlyPaths": list(_READ_ONLY),
             "devices": [_device(one) for one in plan.devices],
             "resources": {"devices": [{"allow": False, "access": "rwm"}, *(_right(one) for one in plan.devices)]},
-            **({"seccomp": _seccomp(plan, place.machine)} if plan.confined else {}),
+            **({"seccomp": place.calls or _seccomp(plan, place.machine)} if plan.confined else {}),
         },
     }
 
