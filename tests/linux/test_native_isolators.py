@@ -25,6 +25,7 @@ ISOLATION = (
     "filesystem/linux,volume/host_path,volume/sandbox_path,volume/secret"
 )
 NOBODY = "nobody"
+NO_RAISING = ("setpriv", "--bounding-set", "-sys_resource", "--")
 SHARED_MEMORY = Path("/dev/shm")
 
 
@@ -86,7 +87,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     for one in (folder, *folder.parents):
         if not one.stat().st_mode & 1:
             one.chmod(0o711)  # another user's tasks have their sandboxes below
-    context = agent_under_test(folder / "w", f"--isolation={ISOLATION}", "--switch_user")
+    context = agent_under_test(folder / "w", f"--isolation={ISOLATION}", "--switch_user", launcher=NO_RAISING)
     with asyncio.Runner() as runner:
         agent = runner.run(context.__aenter__())
         try:
@@ -126,7 +127,6 @@ def test_a_file_that_grows_past_its_limit_ends_who_writes_it(shared: Shared) -> 
     shared.run(scenario)
 
 
-@pytest.mark.skipif(isolator_detection.may_raise_limits(), reason="this process may raise hard limits")
 def test_a_limit_above_what_the_agent_has_is_refused_in_words(shared: Shared) -> None:
     async def scenario(agent: AgentUnderTest, t: str) -> None:
         limits = {"rlimits": [{"type": "RLMT_NOFILE", "soft": 1 << 30, "hard": 1 << 30}]}

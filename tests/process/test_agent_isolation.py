@@ -72,7 +72,7 @@ def test_an_isolator_without_its_controller_is_an_error_that_names_both(tmp_path
     ("flag", "text"),
     [
         ("--isolation=cgroups/cpu,posix/cpu", "exclude each other"),
-        ("--isolation=network/cni", "is not supported yet"),
+        ("--isolation=disk/xfs", "is not supported: project quotas"),
         ("--launcher=windows", "give posix or linux"),
     ],
 )
