@@ -196,7 +196,7 @@ def check_gpus(library: str = nvml.LIBRARY) -> Finding:
     except nvml.NvmlError as error:
         return _finding("gpus", WARNING, f"{error}")
     if found is None:
-        return _finding("gpus", OK, f"no NVIDIA driver ({library}); GPUs of others: --gpu_devices, as root")
+        return _finding("gpus", ABSENT, f"no NVIDIA driver ({library}); GPUs of others: --gpu_devices, as root")
     names = ", ".join(gpu.uuid for gpu in found)
     how = "an agent may have --isolation=cgroups/devices,gpu/nvidia"
     return _finding("gpus", OK, f"{len(found)} of NVIDIA, {names}; {how}")
