@@ -187,6 +187,21 @@ def test_no_task_gains_rights_by_a_set_user_id_program(shared: Shared) -> None:
     shared.run(scenario)
 
 
+def test_what_a_task_tells_the_loader_concerns_no_program_that_runs_before_it(shared: Shared) -> None:
+    async def scenario(agent: AgentUnderTest, t: str) -> None:
+        names = ("LD_PRELOAD", "BASH_ENV", "PLAIN")
+        variables = [{"name": name, "value": f"/no/such {name}.so"} for name in names]
+        line = 'echo "$LD_PRELOAD,$BASH_ENV,$PLAIN,$MERISMOS_HELD_0"'
+        command = {"value": line, "user": NOBODY, "environment": {"variables": variables}}
+        status = await ended(agent, t, command)
+        assert status["state"] == "TASK_FINISHED", complaint(agent, t)
+        assert output(agent, t).strip() == ",".join([*(f"/no/such {name}.so" for name in names), ""])
+        told = [one for one in complaint(agent, t).splitlines() if "object '/no/such'" in one]
+        assert len(told) == 1, "the loader says so once, of the task itself"
+
+    shared.run(scenario)
+
+
 # ------------------------------------------------------------------ namespaces/pid
 
 

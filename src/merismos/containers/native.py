@@ -19,6 +19,7 @@ import structlog
 
 from merismos.adapters.linux.cgroups import Cgroups
 from merismos.containers.container_cgroups import ContainerCgroups
+from merismos.containers.held_variables import hold
 from merismos.containers.native_entry import NativeEntry
 from merismos.containers.networked import NetworkedContainers
 from merismos.containers.networks import ContainerNetworks
@@ -171,6 +172,9 @@ class NativeContainerizer:
                 is_apart = steps or effect.network is not None
                 return None if is_apart else Command(arguments, effect.argv0)  # the supervisor finds out why, as ever
             arguments[0] = program or arguments[0]
+        if steps and os.geteuid() == 0:
+            effect.environment, back = hold(effect.environment)
+            steps += back
         if effect.wrapper:
             steps.append(Step(Rank.STREAMS, "streams", tuple(effect.wrapper)))
         if effect.network is not None and self._networked is not None:

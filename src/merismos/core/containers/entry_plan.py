@@ -31,6 +31,7 @@ class Rank(enum.IntEnum):
     LIMITS = 5
     RIGHTS = 6
     CALLS = 7
+    TASK = 8
 
 
 class Step(NamedTuple):
