@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,10 @@ from linux.image_agent import why_not as images_missing
 from linux.loops import in_a_loop
 from linux.test_images import run_group
 from merismos.adapters.linux import netns
+from merismos.protocol import link
+from process.executors.test_custom_executors import job
+from process.executors.test_custom_executors import run as run_in_executor
+from process.executors.test_sdk_executor import EXAMPLE
 from process.link_master import task
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
@@ -273,6 +279,23 @@ async def test_networks_of_what_its_supervisor_took_with_it_are_left(tmp_path: P
         assert (await agent.end_of("t"))["state"] == "TASK_FAILED"
         await agent.until_clean()
         assert await agent.output_of("next", "echo well", "net") == "well\n"
+
+
+@in_a_loop
+async def test_a_custom_executor_in_a_network_reaches_its_agent_by_the_socket(tmp_path: Path) -> None:
+    flag = "--http_executor_domain_sockets"
+    async with cni_agent(tmp_path, flag, configs=[bridge("net", tmp_path, "10.201.0.0/24")]) as agent:
+        executor = {"container": {"type": "MESOS", "network_infos": [{"name": "net"}]}}
+        one = job("t", f"exec {sys.executable} {EXAMPLE}", **executor)
+        data = base64.b64encode(b"1000").decode()
+        run_in_executor(agent.agent, {**one, "data": data}, starts=["e"])
+        (info,) = await agent.infos_of("t")
+        assert info["name"] == "net"
+        assert info["ip_addresses"][0]["ip_address"].startswith("10.201.0.")
+        agent.kill("t")
+        await agent.end_of("t")
+        agent.master.send(link.ShutdownExecutor("F", "e"))
+        await agent.until_clean()
 
 
 @in_a_loop
