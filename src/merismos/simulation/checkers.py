@@ -91,6 +91,9 @@ class Checkers:
         self.acknowledged_at_agent: dict[bytes, None] = {}
         self.seen: dict[str, dict[bytes, None]] = {}  # by framework: the uuids that reached a scheduler of it
         self.shut_down: dict[str, None] = {}  # frameworks that some master ended at some agent: no more is owed to them
+        self.reused: dict[
+            tuple[str, str], None
+        ] = {}  # (framework, task id) that a scheduler used again, though a task of that id might come back
         self.epochs: dict[tuple[int, int], int] = {}
         self.final: dict[TaskKey, str] = {}
         self.quotas = QuotaChecker()

@@ -137,7 +137,9 @@ def consumption(master: Master, role: str) -> Quantities:
             total[name] = total.get(name, 0) + milli
         holders = [(offer.role, offer.resources) for offer in agent.offers.values()]
         holders += [(executor.role, executor.resources) for executor in agent.executors.values()]
-        holders += [(task.role, task.resources) for task in agent.tasks if task.state not in TERMINAL]
+        holders += [
+            (task.role, task.resources) for task in (*agent.tasks, *agent.strays.values()) if task.state not in TERMINAL
+        ]
         for holder, resources in holders:
             if is_in_subtree(holder, role):
                 for name, milli in _charged(role, resources):

@@ -32,9 +32,9 @@ _encode = msgspec.json.encode
 
 
 class TaskView:
-    """A task as its framework knows it; `interrupted`: an update of it may have been missed."""
+    """A task as its framework knows it; `interrupted`: an update of it may have been missed; `other`: one of the same id elsewhere, which may be the one that counts."""
 
-    __slots__ = ("agent_id", "executor_id", "id", "interrupted", "state", "unacknowledged")
+    __slots__ = ("agent_id", "executor_id", "id", "interrupted", "other", "state", "unacknowledged")
 
     def __init__(self, task_id: str, agent_id: str) -> None:
         self.id = task_id
@@ -42,6 +42,7 @@ class TaskView:
         self.executor_id = ""  # of a custom one
         self.state = "TASK_STAGING"
         self.interrupted = False
+        self.other: TaskView | None = None
         self.unacknowledged: list[mesos.TaskStatus] = []
 
 
@@ -222,6 +223,7 @@ class Scheduler:
         self.world.checkers.on_update_seen(self.id, status)
         task = self.tasks.get(status.task_id.value)
         agent_id = "" if status.agent_id is None else status.agent_id.value
+        task = self._meant(task, agent_id, status)
         is_its = task is not None and (task.agent_id == agent_id or not agent_id)
         # What a second, refused launch under its id is told is no news of a task that runs.
         if task is not None and is_its and (task.state == "TASK_STAGING" or status.reason not in _OF_LAUNCHES):
@@ -234,6 +236,17 @@ class Scheduler:
         elif dice.chance(90):
             delay_s = dice.uniform(0.0, 0.2) if dice.chance(80) else dice.uniform(0.2, 40.0)
             self.world.agenda.after(delay_s, lambda: self.acknowledge(status) if stream is self.stream else None)
+
+    def _meant(self, task: TaskView | None, agent_id: str, status: mesos.TaskStatus) -> TaskView | None:
+        """Return the task that a status is about: after an id was used again, the master decides which of the two it means."""
+        if task is None or task.other is None:
+            return task
+        other = task.other
+        was_refused = task.state == "TASK_STAGING" and status.reason in _OF_LAUNCHES
+        if was_refused or agent_id == other.agent_id:
+            task.other, other.other, other.interrupted = None, task, True
+            task = self.tasks[task.id] = other
+        return task
 
     def acknowledge(self, status: mesos.TaskStatus) -> None:
         """Acknowledge an update."""

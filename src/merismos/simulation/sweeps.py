@@ -93,7 +93,7 @@ class Sweeps:
     def _check_agent(self, master: Master, agent: Agent) -> None:
         held: dict[tuple[str, str], Resources] = {}
         holders: list[Any] = [*agent.offers.values(), *agent.executors.values()]
-        holders += [task for task in agent.tasks if task.state not in TERMINAL]
+        holders += [task for task in (*agent.tasks, *agent.strays.values()) if task.state not in TERMINAL]
         for holder in holders:
             framework_id = holder.framework_id if hasattr(holder, "framework_id") else holder.framework.id
             if holder.resources:
@@ -241,7 +241,7 @@ class Sweeps:
         if not host.is_registered() or agent is None or agent.link is None:
             return f"{host.name} is not registered"
         ours = {(task.framework_id, task.task_id): task.state for task in state.tasks()}
-        theirs = {(task.framework.id, task.id): task.state for task in agent.tasks}
+        theirs = {(task.framework.id, task.id): task.state for task in (*agent.tasks, *agent.strays.values())}
         if ours != theirs:
             return f"{host.name} runs {ours}, the master believes {theirs}"
         if len(state.updates):
@@ -256,6 +256,8 @@ class Sweeps:
             number, life, framework_id, task_id = update.key
             if lives[number] != life or framework_id not in self._master.frameworks or framework_id in ended:
                 continue
+            if (framework_id, task_id) in self.world.checkers.reused:
+                continue  # of a stray nobody is told
             if update.uuid not in self.world.checkers.seen.get(framework_id, ()):
                 raise Violation("lost", f"{framework_id} never saw that {task_id} is {update.state}")
 
@@ -264,8 +266,9 @@ class Sweeps:
         if self.world.elected is None:
             return "nobody leads"
         for agent in self._master.agents.values():
-            if agent.tasks:
-                return f"{agent.id} has {[task.id + ' ' + task.state for task in agent.tasks]}"
+            alive = [f"{task.id} {task.state}" for task in (*agent.tasks, *agent.strays.values())]
+            if alive:
+                return f"{agent.id} has {alive}"
             if agent.executors:
                 return f"{agent.id} has the executors {list(agent.executors)}"
         for scheduler in self.world.schedulers:

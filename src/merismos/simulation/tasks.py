@@ -81,6 +81,11 @@ def _id_of(framework: Scheduler, agent_id: str, dice: Dice) -> str:
         view = framework.tasks[used]
         # Of a task on an agent that isn't back yet a new leader knows nothing: it can't refuse the same id elsewhere.
         may_be_unknown = view.agent_id != agent_id and (view.interrupted or view.state == "TASK_UNREACHABLE")
+        if view.state != "TASK_STAGING" and may_be_unknown and view.other is None:
+            framework.tasks[used] = TaskView(used, agent_id)
+            framework.tasks[used].other = view
+            framework.world.checkers.reused[framework.id, used] = None
+            return used
         if view.state != "TASK_STAGING" and not may_be_unknown:
             return used  # the view of the first stays
     framework.launched += 1

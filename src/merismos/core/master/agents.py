@@ -22,6 +22,7 @@ from merismos.core.master import (
     quota,
     registrar,
     removals,
+    strays,
     tasks,
 )
 from merismos.core.master.effects import CloseLink, SendToAgent
@@ -277,6 +278,7 @@ def _forget(master: Master, agent: Agent, now: float) -> None:
     for framework_id, executor_id in list(agent.executors):
         framework = master.frameworks[framework_id]
         tasks.remove_executor(master, agent, framework, agent.executors[framework_id, executor_id], now)
+    strays.drop_all(master, agent, None, now)
     offers.rescind_all_of(master, agent, now, "the agent left the cluster")
     inverse_offers.forget(master, agent)
     master.allocator.remove_agent(agent.id)

@@ -149,7 +149,7 @@ def settle(master: Master, agent: Agent, now: float) -> None:
     for task in agent.tasks:
         if task.state not in TERMINAL:
             _end(master, task, drain.info.config)
-    if not agent.tasks:
+    if not agent.tasks and not agent.strays:
         on_empty(master, agent.id, now)
 
 
@@ -195,7 +195,9 @@ def on_empty(master: Master, agent_id: str, now: float) -> None:
 
 def _finish(agent_id: str, master: Master, now: float) -> None:
     drain, agent = master.drains.get(agent_id), master.agents.get(agent_id)
-    if drain is None or not drain.is_draining() or agent is None or agent.tasks or agent_id in master.leaving:
+    if drain is None or not drain.is_draining() or agent is None or agent_id in master.leaving:
+        return
+    if agent.tasks or agent.strays:
         return
     assert drain.info is not None
     config = drain.info.config

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from merismos.core.master import counters, inverse_offers, offers, publish, registrar, tasks
+from merismos.core.master import counters, inverse_offers, offers, publish, registrar, strays, tasks
 from merismos.core.master.effects import CloseStream, SendToAgent
 from merismos.core.master.state import Framework
 from merismos.core.master.validate.framework import has_capability, roles_of
@@ -96,6 +96,9 @@ def agents_of(master: Master, framework: Framework) -> list[Agent]:
         agent = master.agents.get(agent_id)
         if agent is not None:
             found[agent_id] = agent
+    for agent in master.agents.values():
+        if agent.strays and any(stray.framework is framework for stray in agent.strays.values()):
+            found[agent.id] = agent
     return list(found.values())
 
 
@@ -105,6 +108,7 @@ def remove(master: Master, framework: Framework, now: float) -> None:
     for agent in agents_of(master, framework):
         if agent.link is not None:
             master.effects.append(SendToAgent(agent.link, shutdown))
+        strays.drop_all(master, agent, framework, now)
     withdraw_offers(master, framework, now)
     inverse_offers.forget_framework(master, framework)
     tasks.end_all(master, framework, now)

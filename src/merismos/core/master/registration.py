@@ -29,6 +29,7 @@ from merismos.core.master import (
     quota,
     registrar,
     removals,
+    strays,
     tasks,
 )
 from merismos.core.master.effects import CloseLink, SendToAgent, SendUpdate
@@ -262,15 +263,9 @@ def _agree(master: Master, agent: Agent, message: link.ReregisterAgent, now: flo
         framework = master.frameworks.get(record.framework_id)
         if framework is None:
             continue
-        task = framework.tasks.get(task_id)
-        if task is not None and task.agent is agent:
-            tasks.follow(master, task, record.state, now)
-            continue
-        made = _make_task(framework, agent, record)
-        if made is not None:
-            if made.state not in TERMINAL:
-                master.allocator.allocate_used(framework.id, made.role, agent.id, made.resources)
-            _announce_return(master, made, now)
+        _agree_on_task(master, framework, agent, task_id, record, now)
+    strays.drop_all_but(master, agent, seen, now)
+    strays.kill(master, agent)
     for task in list(agent.tasks):
         if (task.framework.id, task.id) in seen:
             continue
@@ -282,6 +277,27 @@ def _agree(master: Master, agent: Agent, message: link.ReregisterAgent, now: flo
     _forget_executors(master, agent, message, now)
     for executor in _learn_executors(master, agent, message):
         master.allocator.allocate_used(executor.framework_id, executor.role, agent.id, executor.resources)
+
+
+def _agree_on_task(
+    master: Master, framework: Framework, agent: Agent, task_id: str, record: link.TaskRecord, now: float
+) -> None:
+    """Bring the record of one task in line with what its agent says, or make one."""
+    task = framework.tasks.get(task_id)
+    if task is not None and task.agent is agent:
+        tasks.follow(master, task, record.state, now)
+        return
+    stray = agent.strays.get((framework.id, task_id))
+    if stray is not None:
+        strays.follow(master, stray, record.state, now)
+        return
+    made = _make_task(framework, agent, record)
+    if made is None:
+        return
+    if made.state not in TERMINAL:
+        master.allocator.allocate_used(framework.id, made.role, agent.id, made.resources)
+    if (framework.id, task_id) not in agent.strays:
+        _announce_return(master, made, now)
 
 
 def _return(master: Master, agent_id: str, link_id: int, arrival: Arrival, now: float) -> None:
@@ -333,13 +349,15 @@ def _rebuild(master: Master, agent: Agent, link_id: int, arrival: Arrival, now: 
             continue
         if task.state not in TERMINAL:
             used.setdefault((framework.id, task.role), []).append(task.resources)
-        returned.append(task)
+        if (framework.id, task.id) not in agent.strays:
+            returned.append(task)
     learned = _learn_executors(master, agent, message)
     for executor in learned:
         used.setdefault((executor.framework_id, executor.role), []).append(executor.resources)
     _add(master, agent, [(*holder, sum_of(parts)) for holder, parts in used.items()])
     _connect(master, agent, link_id, now)
     _shut_down_completed(master, agent, message)
+    strays.kill(master, agent)
     for task in returned:
         _announce_return(master, task, now)
     _lose_unreported(master, agent, now)
@@ -424,13 +442,15 @@ def _make_task(framework: Framework, agent: Agent, record: link.TaskRecord) -> T
         return None
     task_id = view.task_id.value
     known = framework.tasks.get(task_id)
-    if known is not None:
-        # Another agent has a task of this id: the later record can't replace the first.
+    if known is not None and known.agent is agent:
         return None
     resources = demand_of(bytes(view.resources)).resources
     executor_id = "" if view.executor is None else view.executor.executor_id.value
     task = Task(task_id, framework, agent, record.role, resources, record.task, executor_id)
     task.state = STATES.get(record.state, "TASK_STAGING")
+    if known is not None:
+        agent.strays[framework.id, task_id] = task
+        return task
     before = framework.unreachable_tasks.get(task_id)
     if before is not None and len(before.statuses) > 1:
         # The last one says that it was unreachable, the one before what the agent said last.

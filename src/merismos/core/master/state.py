@@ -171,6 +171,7 @@ class Agent:
         self.inverse_statuses: dict[str, InverseOfferStatus] = {}
         self.inverse_refused_until: dict[str, float] = {}
         self.tasks: dict[Task, None] = {}  # a key of both ids would cost a tuple a task
+        self.strays: dict[tuple[str, str], Task] = {}  # by (framework id, task id): that id is another task's by now
         self.executors: dict[tuple[str, str], Executor] = {}  # by (framework id, executor id)
 
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from merismos.core.master import counters, publish
+from merismos.core.master import counters, publish, strays
 from merismos.core.master.effects import Respond, SendToAgent, SendUpdate
 from merismos.core.master.statuses import STATES, cause_of, keep_status, latest_status, status_of
 from merismos.model.resources import sum_of
@@ -62,6 +62,8 @@ def on_update_status(master: Master, agent: Agent, message: link.UpdateStatus, n
     framework = master.frameworks.get(message.framework_id)
     if framework is None:
         _refuse_update(master, agent, message)
+        return
+    if agent.strays and strays.on_update(master, agent, message, now):
         return
     if framework.stream is not None:
         master.effects.append(SendUpdate(framework.stream, message.status))
@@ -142,7 +144,7 @@ def remove(master: Master, task: Task) -> None:
     framework, agent = task.framework, task.agent
     del framework.tasks[task.id]
     agent.tasks.pop(task, None)
-    if agent.deactivated and not agent.tasks:
+    if agent.deactivated and not agent.tasks and not agent.strays:
         master.deadlines.set(("empty", agent.id), 0.0)
     complete(master, framework, task)
 

@@ -80,7 +80,11 @@ def fault_of_task(
     fault = validate_id(task_id)
     if fault is not None:
         return fault
-    if task_id in framework.tasks or task_id in framework.unreachable_tasks:
+    if (
+        task_id in framework.tasks
+        or task_id in framework.unreachable_tasks
+        or (agent.strays and (framework.id, task_id) in agent.strays)
+    ):
         return f"Task has duplicate ID: {task_id}"
     if view.agent_id.value != agent.id:
         return f"Task uses invalid agent {view.agent_id.value} while agent {agent.id} is expected"

@@ -90,7 +90,9 @@ def _used_by_role(records: Iterable[Agent | Framework]) -> dict[str, Resources]:
 
 
 def _tasks_of(record: Agent | Framework) -> Iterable[Task]:
-    return record.tasks if isinstance(record, Agent) else record.tasks.values()
+    if isinstance(record, Agent):
+        return (*record.tasks, *record.strays.values()) if record.strays else record.tasks
+    return record.tasks.values()
 
 
 def offered(record: Agent | Framework) -> dict[str, Resources]:
