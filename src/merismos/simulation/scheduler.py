@@ -45,6 +45,10 @@ class TaskView:
         self.other: TaskView | None = None
         self.unacknowledged: list[mesos.TaskStatus] = []
 
+    def may_be_unknown(self) -> bool:
+        """Say whether there may be a leader that doesn't know of this task, though it runs."""
+        return self.state == "TASK_UNREACHABLE" or (self.interrupted and self.state not in TERMINAL)
+
 
 class Scheduler:
     """One framework after another, under one name."""

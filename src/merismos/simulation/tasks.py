@@ -76,18 +76,19 @@ def _task(framework: Scheduler, agent_id: str, left: dict[str, int], ports: list
 def _id_of(framework: Scheduler, agent_id: str, dice: Dice) -> str:
     from merismos.simulation.scheduler import TaskView  # noqa: PLC0415 - the two name each other
 
-    if framework.tasks and dice.chance(2):
-        used = dice.pick(list(framework.tasks)[-10:])
-        view = framework.tasks[used]
-        # Of a task on an agent that isn't back yet a new leader knows nothing: it can't refuse the same id elsewhere.
-        may_be_unknown = view.agent_id != agent_id and (view.interrupted or view.state == "TASK_UNREACHABLE")
-        if view.state != "TASK_STAGING" and may_be_unknown and view.other is None:
-            framework.tasks[used] = TaskView(used, agent_id)
-            framework.tasks[used].other = view
-            framework.world.checkers.reused[framework.id, used] = None
-            return used
-        if view.state != "TASK_STAGING" and not may_be_unknown:
-            return used  # the view of the first stays
+    # Of a task on an agent that isn't back yet a new leader knows nothing: it can't refuse the same id elsewhere.
+    recent = list(framework.tasks.values())[-20:]
+    unknown = [one for one in recent if one.may_be_unknown() and one.agent_id != agent_id and one.other is None]
+    if unknown and dice.chance(10):
+        first = dice.pick(unknown)
+        again = framework.tasks[first.id] = TaskView(first.id, agent_id)
+        again.other = first
+        framework.world.checkers.reused[framework.id, first.id] = None
+        return first.id
+    if recent and dice.chance(2):
+        used = dice.pick(recent[-10:])
+        if used.state != "TASK_STAGING" and (used.agent_id == agent_id or not used.may_be_unknown()):
+            return used.id  # the view of the first stays
     framework.launched += 1
     task_id = f"t{framework.launched}"
     framework.tasks[task_id] = TaskView(task_id, agent_id)
