@@ -99,7 +99,7 @@ class Crashing:
     def launch_some(self) -> None:
         for kind in self.kinds:
             self.kind = kind
-            for _ in range(self.dice.randint(0, 2)):
+            for _ in range(self.dice.randint(0, kind.at_once)):
                 self.number += 1
                 kind.ask(self, f"{kind.name}-{self.number}")
 

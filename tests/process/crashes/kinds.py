@@ -40,13 +40,14 @@ class Kind(NamedTuple):
     """One kind of container.
 
     Shapes: `ask` launches what is called so with a line of shell or with any; `story` is the order of what is told before the end; `may_miss` are reasons
-    for which one that never ran may fail.
+    for which one that never ran may fail; `at_once` is how many may be asked for between two kills.
     """
 
     name: str
     ask: Callable[[Crashing, str], None]
     story: tuple[str, ...] = _ALL
     may_miss: tuple[str, ...] = ()
+    at_once: int = 2
 
 
 def command(crashing: Crashing, name: str) -> None:
@@ -128,4 +129,9 @@ NEED_NOTHING = (
     Kind("nested", nested),
     Kind("standalone", standalone),
 )
-NEED_ROOT = (Kind("image", image), Kind("docker", docker), Kind("lxc", lxc), Kind("network", network))
+NEED_ROOT = (
+    Kind("image", image, at_once=1),
+    Kind("docker", docker, at_once=1),
+    Kind("lxc", lxc, at_once=1),
+    Kind("network", network, at_once=1),
+)
