@@ -63,7 +63,7 @@ class AgentUnderTest:
         await asyncio.wait({ended, known}, return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
         assert known.done(), f"the agent ended:\n{self.said()}"
-        await known
+        assert known.exception() is None, f"the agent didn't register in time:\n{self.said()}"
 
     def registrations(self) -> int:
         return len(self.master.of(link.RegisterAgent)) + len(self.master.of(link.ReregisterAgent))
