@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import selectors
+import shlex
 import shutil
 import signal
 import subprocess
@@ -160,13 +161,14 @@ class Client:
             finally:
                 process.send_signal(signal.SIGINT)
 
-    def mesos_cli(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run avmesos-cli, told about the cluster by its configuration file."""
+    def mesos_cli(self, *arguments: str, stdin: str = "", terminal: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run avmesos-cli, in a terminal if asked, told about the cluster by its configuration file."""
         _installed("python")
         config = self.folder / "config.toml"
         config.write_text(f'[master]\naddress = "{self.cluster.address}"\n', encoding="utf-8")
+        command = [str(PYTHON), "-m", "avmesos.cli.mesos-cli", *arguments]
         return subprocess.run(
-            [str(PYTHON), "-m", "avmesos.cli.mesos-cli", *arguments],
+            ["script", "-qec", shlex.join(command), "/dev/null"] if terminal else command,
             input=stdin, capture_output=True, text=True, cwd=self.folder, timeout=PROGRAM_S_MAX, check=False,
             env={**os.environ, "PYTHONPATH": str(MADE / "avmesos-cli"), "MESOS_CLI_CONFIG": str(config)},
         )  # fmt: skip

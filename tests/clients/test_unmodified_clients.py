@@ -102,6 +102,10 @@ def test_avmesos_cli_lists_agents_frameworks_and_tasks_and_runs_commands_beside_
         assert (done.returncode, done.stdout, done.stderr) == (7, "out\n", "aside\n")
         done = client.mesos_cli("task", "exec", "-i", task_id, "cat", stdin="typed\n")
         assert (done.returncode, done.stdout) == (0, "typed\n")
+        done = client.mesos_cli("task", "exec", "-i", "-t", task_id, "sh", "-c", "tty; exit 3", terminal=True)
+        assert done.returncode == 3
+        assert done.stdout.startswith("/dev/pts/")
+        assert "launched without a TTY" in client.mesos_cli("task", "attach", task_id, terminal=True).stdout
 
 
 def test_mesos_framework_of_npm_finishes_a_task_and_kills_another(client: Client) -> None:
