@@ -9,6 +9,7 @@ Errors: LookupError, with what to do.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import platform
@@ -16,6 +17,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -174,11 +176,13 @@ def choose(directory: Path, wanted: str = "", which: Callable[[str], str | None]
 
 def try_out(runtime: Runtime, directory: Path) -> str:
     """Run a container that does nothing; return why that can't be done."""
-    container_id = f"merismos-trial-{os.getpid()}"
+    # always the same one for an agent: what one that was killed meanwhile has left goes with the next trial
+    container_id = f"merismos-trial-{sha256(os.fsencode(directory.absolute())).hexdigest()[:16]}"
     bundle = directory / "trial"
     try:
         bundle.mkdir(parents=True, exist_ok=True, mode=0o700)
         runtime.state.mkdir(exist_ok=True, mode=0o700)
+        runtime.delete(container_id, _TRIAL_S_MAX)
         (bundle / "rootfs").mkdir(exist_ok=True)
         mounts = [BoundMount(path, path, read_only=True) for path in _TRIAL_MOUNTS if os.path.exists(path)]  # noqa: PTH110 - one system call
         place = Surroundings(
@@ -195,9 +199,10 @@ def try_out(runtime: Runtime, directory: Path) -> str:
         ended = subprocess.run(  # noqa: S603 - our own words
             command, check=False, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_TRIAL_S_MAX
         )
-        runtime.delete(container_id, _TRIAL_S_MAX)
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     finally:
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            runtime.delete(container_id, _TRIAL_S_MAX)
         shutil.rmtree(bundle, ignore_errors=True)
     return (ended.stderr.strip() or f"it ended with {ended.returncode}") if ended.returncode else ""
