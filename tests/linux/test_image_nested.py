@@ -148,7 +148,9 @@ async def test_each_task_of_a_group_has_its_own_image_and_all_share_a_volume_and
             "shell": f"ME=shell; {network}; echo hello > /shared/it.new; mv /shared/it.new /shared/it; test ! -e /only-here",
             "other": f"ME=other; {network}; while ! cat /shared/it; do sleep 0.1; done 2>/dev/null; cat /only-here",
         }
-        run_group(agent.master, [task(name, line, container=image(name, volumes=[shared])) for name, line in lines.items()])
+        run_group(
+            agent.master, [task(name, line, container=image(name, volumes=[shared])) for name, line in lines.items()]
+        )
         for name in lines:
             assert (await agent.end_of(name))["state"] == "TASK_FINISHED"
         (pipe,) = agent.work_dir.glob("slaves/S0/frameworks/F/executors/E/runs/latest/pipe")
