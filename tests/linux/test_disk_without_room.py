@@ -62,8 +62,8 @@ async def agent_on(disk: Path) -> AsyncIterator[AgentUnderTest]:
     async with link_master() as master:
         agent = AgentUnderTest(master, disk / "work", ())
         agent.log = disk.with_name("agent.log")
-        await agent.start()
         try:
+            await agent.start()
             yield agent
         finally:
             await agent.end()

@@ -131,8 +131,8 @@ async def agent_under_test(
     async with link_master() as master:
         agent = AgentUnderTest(master, work_dir, flags)
         agent.launcher = launcher
-        await agent.start()
         try:
+            await agent.start()
             yield agent
         finally:
             await agent.end()

@@ -80,8 +80,8 @@ async def crashing_agent(leaks: Leaks, *flags: str) -> AsyncIterator[AgentUnderT
     async with link_master(None if machine is None else machine.listen()) as master:
         agent = AgentUnderTest(master, leaks.work_dir, (*FLAGS, *flags))
         agent.launcher = () if machine is None else machine.command()
-        await agent.start()
         try:
+            await agent.start()
             yield agent
         finally:
             await agent.end()
