@@ -60,6 +60,14 @@ class ComposingContainerizer:
         else:
             self._native.signal(effect)
 
+    def create_cgroup(self, effect: effects.CreateCgroup) -> None:
+        """Have a cgroup there that several share."""
+        self._native.create_cgroup(effect)
+
+    def destroy_cgroup(self, effect: effects.DestroyCgroup) -> None:
+        """Empty a cgroup, and remove it."""
+        self._native.destroy_cgroup(effect)
+
     def update(self, effect: effects.UpdateContainer) -> None:
         """Give a running container other limits."""
         self._native.update(effect)

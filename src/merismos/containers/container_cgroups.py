@@ -53,15 +53,16 @@ class ContainerCgroups:
 
     def recover(self, held: list[HeldContainer], supervisor_pid: int) -> None:
         """Keep the cgroups of what is held, and know what of it was out of memory; end what nobody holds."""
-        ours = {container.container_id: container for container in held}
         for container_id in self.cgroups.containers():
-            container = ours.get(container_id)
-            if container is None:
+            members = [one for one in held if f"{one.container_id}.".startswith(f"{container_id}.")]
+            if not members:
                 self._end_orphan(container_id, supervisor_pid)
                 continue
             self._known[container_id] = None
-            container.limitation = self.limitation_of(container_id)
-            if container.status is None:
+            limitation = self.limitation_of(container_id)
+            for one in members:
+                one.limitation = one.limitation or limitation
+            if any(one.status is None for one in members):
                 self._watch(container_id)
 
     def _end_orphan(self, container_id: str, supervisor_pid: int) -> None:
@@ -83,15 +84,33 @@ class ContainerCgroups:
         """
         container_id = plan.container_id
         if not plan.joins:
-            self._known[container_id] = None
-            self.cgroups.create(container_id, plan.writes)
-            self._watch(container_id)
+            self._make(plan)
         score = [str(plan.oom_score)] if plan.oom_score else []
         script = (_SCORE if score else "") + ENTER_CGROUPS
         entrances = self.cgroups.entrances(container_id)
         before = [f"echo {plan.oom_score} >/proc/self/oom_score_adj"] if plan.oom_score else []
         before += [f"echo 0 >{shlex.quote(entrance)} || exit 125" for entrance in entrances]
         return Step(Rank.CGROUP, "cgroups", (*score, *entrances, "--"), script, before)
+
+    def create(self, plan: CgroupPlan) -> None:
+        """Make a cgroup that containers will join, or leave the one that is there.
+
+        Errors: OSError that names the file.
+        """
+        if plan.container_id not in self._known:
+            self._make(plan)
+
+    def _make(self, plan: CgroupPlan) -> None:
+        self._known[plan.container_id] = None
+        self.cgroups.create(plan.container_id, plan.writes)
+        self._watch(plan.container_id)
+
+    def counted_for(self, container_id: str) -> str:
+        """Return the container whose cgroup a container is in: its own, or one of those that it is nested in."""
+        counted = container_id
+        while counted not in self._known and "." in counted:
+            counted = counted.rpartition(".")[0]
+        return counted
 
     def update(self, container_id: str, writes: list[CgroupWrite]) -> None:
         """Give a container other limits; what can't be had is named, and the old ones stay."""

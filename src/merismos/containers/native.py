@@ -216,6 +216,19 @@ class NativeContainerizer:
             if effect.signal == SIGKILL and self._cgroups is not None:
                 self._cgroups.kill(effect.container_id)
 
+    def create_cgroup(self, effect: effects.CreateCgroup) -> None:
+        """Have a cgroup there that several share."""
+        if self._cgroups is not None:
+            try:
+                self._cgroups.create(effect.plan)
+            except OSError as error:
+                self._post(events.ContainerLaunchFailed(effect.plan.container_id, str(error)))
+
+    def destroy_cgroup(self, effect: effects.DestroyCgroup) -> None:
+        """Empty a cgroup, and remove it."""
+        if self._cgroups is not None:
+            self._cgroups.destroy(effect.container_id)
+
     def update(self, effect: effects.UpdateContainer) -> None:
         """Give a running container other limits."""
         if self._cgroups is not None:
@@ -271,9 +284,11 @@ class NativeContainerizer:
             self._networked.when_left(container_id, then)
 
     def _end(self, container_id: str, status: int) -> None:
-        limitation = None if self._cgroups is None else self._cgroups.limitation_of(container_id)
-        if limitation is not None:
-            self._on_limited(container_id, limitation)
+        if self._cgroups is not None:
+            counted = self._cgroups.counted_for(container_id)
+            limitation = self._cgroups.limitation_of(counted)
+            if limitation is not None:
+                self._on_limited(counted, limitation)
         if self._rooted is not None:
             status = self._rooted.status_of(container_id, status)
         self._entry.on_over(container_id)

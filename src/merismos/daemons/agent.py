@@ -155,6 +155,8 @@ class AgentProcess:
             effects.LaunchContainer: self._launch,
             effects.SignalContainer: self.containers.signal,
             effects.UpdateContainer: self.containers.update,
+            effects.CreateCgroup: self.containers.create_cgroup,
+            effects.DestroyCgroup: self.containers.destroy_cgroup,
             effects.LeaveNetworks: self.containers.leave_networks,
             effects.CollectContainer: self.containers.collect,
             effects.KillRemains: self.containers.kill_remains,

@@ -37,10 +37,17 @@ class Present(Thin):
     """A message of which only counts that it is there."""
 
 
+class ThinLinuxInfo(Thin, kw_only=True):
+    """What validation reads of a LinuxInfo."""
+
+    share_cgroups: bool = True
+
+
 class ThinContainerInfo(Thin, kw_only=True):
-    """Which containerizer runs a container."""
+    """Which containerizer runs a container, and in whose cgroup."""
 
     type: mesos.ContainerInfo_Type
+    linux_info: ThinLinuxInfo | None = None
 
 
 class ThinExecutorInfo(Thin, kw_only=True):

@@ -114,7 +114,8 @@ def test_who_has_which_gpu_outlives_the_agent() -> None:
 
 def test_tasks_of_a_group_have_gpus_each_and_are_refused_together() -> None:
     rig = Rig.registered(**settings())
-    run_group(rig, task("a", resources=gpus(1)), task("b", resources=gpus(1)))
+    own = {"type": "MESOS", "linux_info": {"share_cgroups": False}}
+    run_group(rig, *(task(name, resources=gpus(1), container=own) for name in ("a", "b")))
     assert [may_use(rig, name)[0] for name in ("a", "b")] == ["c 200:0 rwm", "c 200:1 rwm"]
     run_group(rig, task("c"), task("d", resources=gpus(1)))
     assert [one["state"] for one in rig.updates() if one["task_id"]["value"] in {"c", "d"}] == ["TASK_ERROR"] * 2

@@ -6,12 +6,14 @@ import json
 from typing import Any
 
 from merismos.core.agent import effects, events
-from merismos.core.containers.cgroup_plan import CgroupPlan, CgroupSettings
+from merismos.core.containers.cgroup_plan import CgroupPlan, CgroupSettings, CgroupWrite
+from merismos.model.task_states import TERMINAL
 from merismos.protocol.v1 import mesos
 from unit.agent.executor_rig import ExecutorRig, executor_info, job
 from unit.agent.rig import Rig, task
 from unit.agent.test_groups import run_group
 from unit.agent.test_groups import running as running_group
+from unit.agent.test_nested import Operator, nested
 
 REASON = "REASON_CONTAINER_LIMITATION_MEMORY"
 KILLED = 9
@@ -171,11 +173,82 @@ def test_a_task_of_a_group_over_its_limit_fails_for_that_and_ends_the_group() ->
     assert "limitation" not in ends["b"]
 
 
-def test_each_task_of_a_group_has_a_cgroup_of_its_own() -> None:
+OWN = {"type": "MESOS", "linux_info": {"share_cgroups": False}}
+
+
+def test_each_task_of_a_group_that_does_not_share_has_a_cgroup_of_its_own() -> None:
     rig = Rig.registered(cgroups=SETTINGS)
-    run_group(rig, task("a"), task("b"))
+    run_group(rig, task("a", container=OWN), task("b", container=OWN))
     launches = rig.of(effects.LaunchContainer)
     assert [launch.cgroup.container_id for launch in launches if launch.cgroup is not None] == [
         launch.container_id for launch in launches
     ]
     assert rig.of(effects.UpdateContainer) == []
+    assert rig.of(effects.CreateCgroup) == []
+
+
+def shares_of(writes: list[CgroupWrite]) -> str:
+    return next(write.value for write in writes if write.file == "cpu.shares")
+
+
+def test_tasks_of_a_group_share_a_cgroup_that_has_room_for_all_of_them_and_the_executor() -> None:
+    rig = Rig.registered(cgroups=SETTINGS)
+    run_group(rig, task("a"), task("b"))
+    (executor,) = rig.state.executors.values()
+    (made,) = rig.of(effects.CreateCgroup)
+    assert made.plan.container_id == executor.container_id
+    assert shares_of(made.plan.writes) == "307", "0.1 CPUs each, and 0.1 of the executor"
+    launches = rig.of(effects.LaunchContainer)
+    assert [launch.cgroup for launch in launches] == [CgroupPlan(executor.container_id, joins=True)] * 2
+    performed = [type(effect) for effect in rig.done]
+    assert performed.index(effects.CreateCgroup) < performed.index(effects.LaunchContainer)
+    run_group(rig, task("c"), starts=False)
+    assert shares_of(rig.of(effects.UpdateContainer)[-1].writes) == "409"
+    for number, name in enumerate(("a", "b", "c")):
+        rig.launched(name, 100 + number)
+    rig.exited("a", 0)
+    assert shares_of(rig.of(effects.UpdateContainer)[-1].writes) == "307"
+    assert not rig.of(effects.DestroyCgroup)
+    for name in ("b", "c"):
+        rig.exited(name, 0)
+    assert [one.container_id for one in rig.of(effects.DestroyCgroup)] == [executor.container_id]
+
+
+def test_a_shared_cgroup_that_is_full_ends_all_tasks_in_it_for_that_reason() -> None:
+    rig = Rig.registered(cgroups=SETTINGS)
+    run_group(rig, task("a"), task("b"))
+    for number, name in enumerate(("a", "b")):
+        rig.launched(name, 100 + number)
+    (executor,) = rig.state.executors.values()
+    rig.handle(events.ContainerLimited(executor.container_id, limitation()))
+    killed = {one.container_id for one in rig.of(effects.SignalContainer) if one.signal == KILLED}
+    assert killed == {rig.container("a"), rig.container("b")}
+    for name in ("a", "b"):
+        rig.exited(name, KILLED)
+    rig.acknowledge_all()
+    ends = [one for one in rig.updates() if one["state"] == "TASK_FAILED"]
+    assert [(one["task_id"]["value"], one["reason"]) for one in ends] == [("a", REASON), ("b", REASON)]
+
+
+def test_a_shared_cgroup_that_cannot_be_made_fails_the_group() -> None:
+    rig = Rig.registered(cgroups=SETTINGS)
+    run_group(rig, task("a"), task("b"))
+    (executor,) = rig.state.executors.values()
+    rig.handle(events.ContainerLaunchFailed(executor.container_id, "no room"))
+    for name in ("a", "b"):
+        rig.handle(events.ContainerLaunchFailed(rig.container(name), "no such cgroup"))
+    rig.acknowledge_all()
+    assert {one["state"] for one in rig.updates() if one["state"] in TERMINAL} <= {"TASK_FAILED", "TASK_KILLED"}
+    assert not rig.state.executors
+
+
+def test_what_checks_and_nests_in_a_task_that_shares_is_in_the_group_s_cgroup() -> None:
+    check = {"type": "COMMAND", "command": {"command": {"value": "probe"}}, "delay_seconds": 0}
+    rig = Rig.registered(cgroups=SETTINGS)
+    run_group(rig, task("a", check=check))
+    rig.launched("a")
+    (executor,) = rig.state.executors.values()
+    rig.advance(1.0)
+    assert rig.last(effects.LaunchContainer).cgroup == CgroupPlan(executor.container_id, joins=True)
+    Operator(rig).call("LAUNCH_NESTED_CONTAINER", nested(rig.container("a"), "n"), command={"value": "x"})
+    assert rig.last(effects.LaunchContainer).cgroup == CgroupPlan(executor.container_id, joins=True)

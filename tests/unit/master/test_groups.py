@@ -7,7 +7,7 @@ import json
 import pytest
 
 from merismos.protocol import link
-from unit.master.rig import Json, Peer, Rig, Scheduler, resources, task, value
+from unit.master.rig import Json, Peer, Rig, Scheduler, launch, resources, task, value
 
 EXECUTOR = {"type": "DEFAULT", "executor_id": value("pod"), "resources": resources("cpus:1;mem:64")}
 
@@ -67,6 +67,16 @@ def test_the_executor_of_groups_is_paid_for_once() -> None:
             "Docker ContainerInfo is not supported on the executor",
         ),
         ({"command": {"value": "x"}}, {}, "'ExecutorInfo.command' must not be set for 'DEFAULT' executor"),
+        (
+            {},
+            {"container": {"type": "MESOS", "linux_info": {"share_cgroups": False}}},
+            "If set, the value of 'share_cgroups' must be the same for all tasks in each task group",
+        ),
+        (
+            {},
+            {"limits": {"mem": {"value": 512}}},
+            "Task 'g-2' is invalid: Resource limits may only be set for tasks within a task group when",
+        ),
         ({"container": {"type": "DOCKER"}}, {}, "'ExecutorInfo.container.type' must be 'MESOS' for 'DEFAULT' executor"),
         ({"executor_id": value("")}, {}, "Executor ID is invalid: ID must not be empty"),
         ({"framework_id": value("other")}, {}, "ExecutorInfo has an invalid FrameworkID"),
@@ -130,3 +140,19 @@ def test_a_group_for_a_custom_executor_may_have_tasks_without_a_command() -> Non
     (message,) = agent.of(link.RunTaskGroup)
     assert json.loads(message.executor) == custom
     assert [json.loads(raw)["task_id"]["value"] for raw in message.tasks] == ["g-1", "g-2"]
+
+
+def test_tasks_with_limits_are_launched_in_a_group_whose_tasks_share_no_cgroup() -> None:
+    _, agent, framework, offer = ready()
+    own = {"container": {"type": "MESOS", "linux_info": {"share_cgroups": False}}}
+    limited = task("g-1", offer) | own | {"limits": {"mem": {"value": 512}}}
+    framework.accept([offer], group(limited, task("g-2", offer) | own))
+    assert len(agent.of(link.RunTaskGroup)) == 1
+
+
+def test_only_tasks_of_a_group_may_keep_out_of_their_parent_s_cgroup() -> None:
+    _, _, framework, offer = ready()
+    own = {"container": {"type": "MESOS", "linux_info": {"share_cgroups": False}}}
+    framework.accept([offer], launch(task("t", offer) | own))
+    (status,) = framework.statuses()
+    assert status["message"] == "Only tasks in a task group may have 'share_cgroups' set to 'false'"

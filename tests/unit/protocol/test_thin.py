@@ -199,6 +199,7 @@ THIN_OF: dict[type[thin.Thin], type[Message]] = {
     thin.ThinTaskInfo: mesos.TaskInfo,
     thin.ThinExecutorInfo: mesos.ExecutorInfo,
     thin.ThinContainerInfo: mesos.ContainerInfo,
+    thin.ThinLinuxInfo: mesos.LinuxInfo,
 }
 VIEWS = {"tasks", "views", "executor_view", "json"}
 WHOLE = [thin.ThinCall, thin.ThinAccept, thin.ThinOperation]

@@ -71,12 +71,19 @@ def container_rows(
             executor_pid=one.pid or None,
         )
         statistics = _statistics([usage[pid] for pid in pids if pid in usage], resources, now)
-        if meters.cgroup is not None and not (isinstance(one, Executor) and one.is_builtin):
+        if meters.cgroup is not None and _has_cgroup(one):
             complete(statistics, one, meters.cgroup(one.container_id))
         if meters.traffic is not None and not parent and status.network_infos:
             count(statistics, meters.traffic(one.container_id))
         rows.append(ContainerRow(one.framework_id, one.executor_id, name, source, own, parent, status, statistics))
     return rows
+
+
+def _has_cgroup(one: Task | Executor) -> bool:
+    """Say whether what a cgroup counts is one container's: tasks that share their executor's are told apart by their processes."""
+    if isinstance(one, Executor) and one.is_builtin:
+        return one.shares_cgroup()
+    return isinstance(one, Executor) or not one.shares_cgroup()
 
 
 def _networks_of(one: Task | Executor) -> Sequence[mesos.NetworkInfo]:

@@ -114,6 +114,18 @@ class LeaveNetworks(Effect):
     container_id: str
 
 
+class CreateCgroup(Effect):
+    """Have the cgroup there that the tasks of a default executor share; `ContainerLaunchFailed` for the executor where it can't be had."""
+
+    plan: CgroupPlan
+
+
+class DestroyCgroup(Effect):
+    """Kill all that is left in a container's cgroup, and remove it; no event follows."""
+
+    container_id: str
+
+
 class UpdateContainer(Effect):
     """Give a running container other limits; no event follows."""
 

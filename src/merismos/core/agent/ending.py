@@ -118,6 +118,7 @@ def end(
         agent.counters.executors_terminated += 1
     else:
         agent.unsettled.append(task.executor)
+        update_limits(agent, task.executor)
     framework = agent.frameworks[task.framework_id]
     if framework.shutting_down:
         task.state = state

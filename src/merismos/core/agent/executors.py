@@ -19,6 +19,7 @@ from merismos.core.agent.effects import (
     AbortFetch,
     CloseExecutorStream,
     CreateSandbox,
+    DestroyCgroup,
     FetchUris,
     LeaveNetworks,
     Log,
@@ -266,6 +267,8 @@ def end_executor(agent: Agent, executor: Executor, status: int, now: float) -> N
         executor.stream = None
     if executor.is_builtin and named_networks(executor.info.container):
         agent.effects.append(LeaveNetworks(executor.container_id))
+    if executor.is_builtin and agent.settings.cgroups is not None:
+        agent.effects.append(DestroyCgroup(executor.container_id))
     del agent.executors[executor.container_id]
     framework.completed_executors.append(executor)
     gc.keep(agent, executor.directory, now)

@@ -103,6 +103,10 @@ class Executor:
         """Return the GPUs of the executor and of its tasks."""
         return [*self.gpus, *(index for task in self.live_tasks() for index in task.gpus)]
 
+    def shares_cgroup(self) -> bool:
+        """Say whether tasks of a default executor are in a cgroup of the executor's."""
+        return self.is_builtin and any(task.shares_cgroup() for task in self.live_tasks())
+
     def live_tasks(self) -> list[Task]:
         """Return the tasks that are not over, the oldest first."""
         return [task for task in self.tasks.values() if not task.is_over()]

@@ -63,7 +63,10 @@ def _shortage_of_classes(agent: Agent, wanted: int) -> str | None:
 def grant_task(agent: Agent, task: Task) -> None:
     """Give a task that `shortage` has passed its GPUs."""
     task.gpus = _choose(agent, task.info.resources)
-    task.classid = 0 if task.is_custom() else _choose_class(agent)
+    if task.executor is not None and task.shares_cgroup():
+        task.classid = _class_of_group(agent, task.executor)
+    else:
+        task.classid = 0 if task.is_custom() else _choose_class(agent)
     if task.gpus or task.classid:
         agent.checkpoints.keep(task_key(task.framework_id, task.task_id), Granted(task.gpus, task.classid))
 
@@ -75,6 +78,16 @@ def grant_executor(agent: Agent, executor: Executor) -> None:
     if executor.gpus or executor.classid:
         key = executor_key(executor.framework_id, executor.executor_id)
         agent.checkpoints.keep(key, Granted(executor.gpus, executor.classid))
+
+
+def _class_of_group(agent: Agent, executor: Executor) -> int:
+    """Return the class of traffic of those that share an executor's cgroup."""
+    if not executor.classid:
+        executor.classid = _choose_class(agent)
+        if executor.classid:
+            key = executor_key(executor.framework_id, executor.executor_id)
+            agent.checkpoints.keep(key, Granted(executor.gpus, executor.classid))
+    return executor.classid
 
 
 def held_gpus(agent: Agent) -> list[int]:

@@ -12,6 +12,7 @@ from merismos.core.agent.checks import prepare_checks, start_checks
 from merismos.core.agent.effects import CreateSandbox, FetchUris, Log, SendMessage
 from merismos.core.agent.ending import end, fail_launch, forget_framework_if_idle, keep_framework
 from merismos.core.agent.executors import allocate, run_in_executor
+from merismos.core.agent.executors_limits import have_cgroup
 from merismos.core.agent.grants import grant_task, shortage
 from merismos.core.agent.kill import say_killing
 from merismos.core.agent.state import NANOS, Agent, AgentSettings, Framework, Link, Phase, Task
@@ -273,6 +274,7 @@ def launch_when_ready(agent: Agent, task: Task) -> None:
     task.prepared = True
     waiting = [one for one in task.executor.live_tasks() if one.group == task.group and one.phase is Phase.FETCHING]
     if all(one.prepared for one in waiting):
+        have_cgroup(agent, task.executor)
         for one in waiting:
             launch(agent, one)
 

@@ -16,6 +16,7 @@ from merismos.core.agent.effects import (
     AnswerContainerCall,
     CollectContainer,
     CreateSandbox,
+    DestroyCgroup,
     EndStreams,
     KillRemains,
     RemoveSandbox,
@@ -186,6 +187,7 @@ def resume_all(agent: Agent, held: dict[str, events.HeldContainer], now: float) 
         parent = one.parent()
         if parent and parent not in agent.containers and parent not in agent.executors and parent not in agent.nested:
             end_nested_in(agent, parent)
+            agent.effects.append(DestroyCgroup(parent))
         container = held.pop(one.container_id, None)
         if container is not None and container.status is None:
             one.phase = NestedPhase.RUNNING

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from merismos.core.agent.effects import (
     Checkpoint,
+    CreateCgroup,
     Exit,
     LaunchContainer,
     Log,
@@ -79,6 +80,8 @@ def is_wanted(agent: Agent, effect: Effect) -> bool:
     """Say whether what an effect was for is still there."""
     if isinstance(effect, SendMessage):
         return effect.link == agent.registration.link
+    if isinstance(effect, CreateCgroup):
+        return effect.plan.container_id in agent.executors
     if isinstance(effect, LaunchContainer):
         known = (agent.containers, agent.executors, agent.checks, agent.nested)
         return any(effect.container_id in ones for ones in known)

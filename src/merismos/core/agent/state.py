@@ -187,6 +187,19 @@ class Task:
         """Say whether a custom executor runs the task."""
         return self.executor is not None and not self.executor.is_builtin
 
+    def shares_cgroup(self) -> bool:
+        """Say whether the task counts for its executor's cgroup, as each of a group does unless it says otherwise."""
+        if self.executor is None or not self.executor.is_builtin:
+            return False
+        linux = None if self.info.container is None else self.info.container.linux_info
+        return linux is None or linux.share_cgroups
+
+    def cgroup_id(self) -> str:
+        """Return the container whose cgroup the task's processes are in."""
+        if self.executor is not None and self.shares_cgroup():
+            return self.executor.container_id
+        return self.container_id
+
     def is_over(self) -> bool:
         """Say whether nothing more happens to the task."""
         return self.phase is Phase.ENDED

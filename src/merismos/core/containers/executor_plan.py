@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from merismos.core.agent.effects import LaunchContainer
-from merismos.core.containers.cgroup_plan import Demand, add_demands, demand_of, plan_cgroup
+from merismos.core.containers.cgroup_plan import CgroupPlan, Demand, add_demands, demand_of, plan_cgroup
 from merismos.core.containers.device_plan import entries_of
 from merismos.core.containers.gpu_plan import devices_of, environment_of
 from merismos.core.containers.image_config import command_in_image
@@ -67,9 +67,7 @@ def plan_executor(settings: AgentSettings, agent_id: str, framework: Framework, 
     """Return the process of an executor that `validate_executor` has passed."""
     command = executor.info.command
     assert command is not None
-    devices = devices_of(settings.gpus, executor.every_gpu())
     environment = environment_of_executor(settings, agent_id, framework, executor)
-    cgroups = settings.cgroups
     launch = LaunchContainer(
         container_id=executor.container_id,
         directory=executor.directory,
@@ -78,11 +76,7 @@ def plan_executor(settings: AgentSettings, agent_id: str, framework: Framework, 
         environment=environment,
         user=effective_user(settings, framework, command),
         executor=(executor.framework_id, executor.executor_id),
-        cgroup=None
-        if cgroups is None
-        else plan_cgroup(
-            cgroups, executor.container_id, demand_of_executor(executor), entries_of(devices), executor.classid
-        ),
+        cgroup=plan_cgroup_of_executor(settings, executor),
         network=plan_network(executor.info.container, executor.container_id),
     )
     image = NO_IMAGE if is_rootfs(executor.info.container) else executor.image
@@ -129,6 +123,15 @@ def _put_in_image(settings: AgentSettings, launch: LaunchContainer, executor: Ex
 def shared_directory_of(socket: str) -> str:
     """Return the directory that shows an agent's socket to containers that have files of their own: mounted, it shows each new socket."""
     return f"{socket}.d"
+
+
+def plan_cgroup_of_executor(settings: AgentSettings, executor: Executor) -> CgroupPlan | None:
+    """Return the cgroup of a custom executor, or the one that tasks of a default executor share; None where this agent makes none."""
+    if settings.cgroups is None:
+        return None
+    devices = entries_of(devices_of(settings.gpus, executor.every_gpu()))
+    demand = demand_of_executor(executor)
+    return plan_cgroup(settings.cgroups, executor.container_id, demand, devices, executor.classid)
 
 
 def demand_of_executor(executor: Executor) -> Demand:

@@ -229,6 +229,8 @@ def plan_cgroup_of(settings: AgentSettings, task: Task) -> CgroupPlan | None:
     """Return the cgroup of a command task, None where this agent makes none."""
     if settings.cgroups is None:
         return None
+    if task.shares_cgroup():
+        return CgroupPlan(task.cgroup_id(), joins=True)
     devices = entries_of(devices_of(settings.gpus, task.gpus))
     demand = demand_of(task.info.resources, task.info.limits)
     return plan_cgroup(settings.cgroups, task.container_id, demand, devices, task.classid)
@@ -278,7 +280,7 @@ def plan_check(
     if is_docker(task.info.container):
         return LaunchContainer(run_id, task.directory, [], "", [], None, docker=plan_exec(task.container_id, command))
     arguments, argv0 = command_line(command)
-    cgroup = None if settings.cgroups is None else CgroupPlan(task.container_id, joins=True)
+    cgroup = None if settings.cgroups is None else CgroupPlan(task.cgroup_id(), joins=True)
     own = task.info.command
     assert own is not None
     if image_of(task.info.container) is not None:

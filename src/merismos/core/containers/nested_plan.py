@@ -70,6 +70,8 @@ def surroundings_of(agent: Agent, parent: str) -> Surroundings | None:
         framework, command = agent.frameworks[task.framework_id], task.info.command
         assert command is not None
         owner, network = effective_user(settings, framework, command), owner_of_network(task)
+        if cgroup is not None:
+            cgroup = CgroupPlan(task.cgroup_id(), joins=True)
         if image_of(task.info.container) is not None:
             return Surroundings(task.directory, [], None, cgroup, parent, network, owner)
         environment = plan_environment(settings, agent_id, framework, task, command)
@@ -82,7 +84,7 @@ def surroundings_of(agent: Agent, parent: str) -> Surroundings | None:
         if image_of(executor.info.container) is not None:
             return Surroundings(executor.directory, [], None, cgroup, parent, network, owner)
         environment = environment_of_executor(settings, agent_id, framework, executor)
-        own = None if executor.is_builtin else cgroup
+        own = cgroup if executor.shares_cgroup() or not executor.is_builtin else None
         native = join_native(native_of_executor(settings, executor), executor.pid)
         return Surroundings(executor.directory, environment, owner, own, network=network, owner=owner, native=native)
     if nested is not None and nested.phase is NestedPhase.RUNNING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from merismos.core.master.validate.task import fault_of_executor_id, fault_of_task
+from merismos.core.master.validate.task import fault_of_executor_id, fault_of_task, shares_cgroups
 from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:
@@ -31,12 +31,24 @@ def fault_of_group(
     is_custom = executor.type is mesos.ExecutorInfo_Type.CUSTOM
     seen: dict[str, None] = {}
     for view, demand in zip(views, demands, strict=True):
-        fault = _fault_of_member(view) or fault_of_task(view, framework, agent, demand, may_lack_command=is_custom)
+        fault = _fault_of_member(view) or fault_of_task(
+            view, framework, agent, demand, in_group=True, may_lack_command=is_custom
+        )
         if fault is None and view.task_id.value in seen:
             fault = f"Task has duplicate ID: {view.task_id.value}"
         if fault is not None:
             return f"Task '{view.task_id.value}' is invalid: {fault}"
         seen[view.task_id.value] = None
+    return _fault_of_sharing(views)
+
+
+def _fault_of_sharing(views: Sequence[ThinTaskInfo]) -> str | None:
+    first = shares_cgroups(views[0].container)
+    if any(shares_cgroups(view.container) is not first for view in views):
+        return (
+            "If set, the value of 'share_cgroups' must be the same for all "
+            "tasks in each task group and under a single executor"
+        )
     return None
 
 
@@ -70,4 +82,9 @@ def _fault_of_member(view: ThinTaskInfo) -> str | None:
         return "'TaskInfo.executor' must not be set"
     if view.container is not None and view.container.type is mesos.ContainerInfo_Type.DOCKER:
         return "Docker ContainerInfo is not supported on the task"
+    if view.limits and shares_cgroups(view.container):
+        return (
+            "Resource limits may only be set for tasks within a task group when "
+            "the 'share_cgroups' field is set to 'false'."
+        )
     return None

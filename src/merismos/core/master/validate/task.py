@@ -22,7 +22,7 @@ from merismos.protocol.v1 import mesos
 
 if TYPE_CHECKING:
     from merismos.core.master.state import Agent, Framework
-    from merismos.protocol.thin import ThinExecutorInfo, ThinTaskInfo
+    from merismos.protocol.thin import ThinContainerInfo, ThinExecutorInfo, ThinTaskInfo
 
 NO_RESOURCES: Final = "Task uses no resources"
 _REMEMBERED_MAX: Final = 8192
@@ -69,11 +69,18 @@ def _judge(raw: bytes) -> Demand:
     return Demand(resources, roles[0] if roles else "")
 
 
+_NO_OPTIONS = (None, None, None)
 _remembered = lru_cache(maxsize=_REMEMBERED_MAX)(_judge)
 
 
 def fault_of_task(
-    view: ThinTaskInfo, framework: Framework, agent: Agent, demand: Demand, *, may_lack_command: bool = False
+    view: ThinTaskInfo,
+    framework: Framework,
+    agent: Agent,
+    demand: Demand,
+    *,
+    in_group: bool = False,
+    may_lack_command: bool = False,
 ) -> str | None:
     """Return why a task can't be launched on `agent`, whatever is left of the offer; None when it can."""
     task_id = view.task_id.value
@@ -88,8 +95,9 @@ def fault_of_task(
         return f"Task has duplicate ID: {task_id}"
     if view.agent_id.value != agent.id:
         return f"Task uses invalid agent {view.agent_id.value} while agent {agent.id} is expected"
-    if view.kill_policy is not None or view.max_completion_time is not None or view.limits:
-        fault = _fault_of_options(view, demand)
+    options = (view.kill_policy, view.max_completion_time, view.container)
+    if view.limits or options != _NO_OPTIONS:
+        fault = _fault_of_options(view, demand, in_group=in_group)
         if fault is not None:
             return fault
     if view.check is not None:
@@ -118,12 +126,14 @@ def name_role(view: ThinTaskInfo, role: str, fault: str) -> str:
     return rejection.message if isinstance(rejection, Rejection) else fault
 
 
-def _fault_of_options(view: ThinTaskInfo, demand: Demand) -> str | None:
+def _fault_of_options(view: ThinTaskInfo, demand: Demand, *, in_group: bool) -> str | None:
     policy = view.kill_policy
     if policy is not None and policy.grace_period is not None and policy.grace_period.nanoseconds < 0:
         return "Task's 'kill_policy.grace_period' must be non-negative"
     if view.max_completion_time is not None and view.max_completion_time.nanoseconds < 0:
         return "Task's `max_completion_time` must be non-negative"
+    if not in_group and not shares_cgroups(view.container):
+        return "Only tasks in a task group may have 'share_cgroups' set to 'false'"
     return _fault_of_limits(view.limits, demand)
 
 
@@ -137,6 +147,11 @@ def _fault_of_limits(limits: dict[str, mesos.Value_Scalar], demand: Demand) -> s
         if not limit.value * 1000 >= requested:
             return f"Task's limit of {name} is less than the {name} that it requests"
     return None
+
+
+def shares_cgroups(container: ThinContainerInfo | None) -> bool:
+    """Say whether a container is in its parent's cgroup, as each is that doesn't say otherwise."""
+    return container is None or container.linux_info is None or container.linux_info.share_cgroups
 
 
 def fault_of_executor(executor: ThinExecutorInfo, framework: Framework) -> str | None:
