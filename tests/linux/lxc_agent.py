@@ -33,6 +33,7 @@ APPLETS = (
     "mknod",
     "mount",
     "ps",
+    "readlink",
     "sleep",
     "touch",
 )

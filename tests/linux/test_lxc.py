@@ -12,6 +12,8 @@ import pytest
 
 from linux.cgroup_agent import amounts
 from linux.cgroup_agent import why_not as cgroups_missing
+from linux.cni_agent import bridge, cni_agent
+from linux.cni_agent import why_not as networks_missing
 from linux.image_agent import eventually, make_images, of_docker
 from linux.loops import in_a_loop
 from linux.lxc_agent import NAME, lxc_agent, make_rootfs, why_not
@@ -197,3 +199,20 @@ async def test_a_container_of_lxc_has_the_devices_of_its_gpus_and_no_others(tmp_
         lines = agent.output("t").splitlines()
         assert lines[:3] == ["gpu0", "opens", "0"]
         assert "not permitted" in lines[3], "the other GPU can't be opened, whoever makes a node of it"
+
+
+@in_a_loop
+async def test_a_container_in_a_network_of_cni_is_there_and_so_is_what_enters_it(tmp_path: Path) -> None:
+    reason = networks_missing()
+    if reason:
+        pytest.skip(reason)
+    make_rootfs(tmp_path / "lxc/box/rootfs")
+    flags = ("--containerizers=mesos,lxc", f"--lxc_path={tmp_path / 'lxc'}")
+    async with cni_agent(tmp_path, *flags, configs=[bridge("one", tmp_path, "10.31.7.0/24")]) as agent:
+        seen = "test $(readlink /proc/self/ns/net) = $(readlink /proc/1/ns/net) && cat /etc/hosts"
+        check = {"type": "COMMAND", "command": {"command": {"value": f"{seen} > seen"}}, "delay_seconds": 0.0}
+        container = {"mesos": {"image": {"type": "APPC", "appc": {"name": "box"}}}, "hostname": "boxed"}
+        line = "hostname; cat /etc/hosts; while ! test -s seen; do sleep 0.1; done"
+        output = await agent.output_of("t", line, "one", container=container, check=check)
+        assert output.startswith("boxed\n")
+        assert f"{(await agent.ip_of('t'))}\tboxed" in output

@@ -109,7 +109,17 @@ async def test_a_frozen_container_stands_still_goes_on_and_can_be_killed(tmp_pat
 
 
 def lxc(agent: LxcAgent, what: str, task_id: str, *more: str) -> str:
-    words = [f"lxc-{what}", "-P", str(agent.bundles()), "-n", agent.container(task_id), *more]
+    net = agent.bundles().parent / "net/monitors"
+    words = [
+        "nsenter",
+        f"--net={net}",
+        f"lxc-{what}",
+        "-P",
+        str(agent.bundles()),
+        "-n",
+        agent.container(task_id),
+        *more,
+    ]
     return subprocess.run(words, check=True, capture_output=True, text=True, timeout=30).stdout
 
 
@@ -239,3 +249,22 @@ async def test_a_session_with_a_task_is_inside_of_its_container(tmp_path: Path) 
             0
         ] == 200
         assert await operator.status_of(nested) == 2 << 8
+
+
+@in_a_loop
+async def test_who_orders_containers_about_is_in_a_network_that_none_of_them_is_in(tmp_path: Path) -> None:
+    async with lxc_agent(tmp_path, isolation="") as agent:
+        agent.run("t", "cat /proc/net/unix; echo ready; exec sleep 600")
+        await eventually(lambda: "ready" in agent.output("t"))
+        assert "/command" in lxc_sockets(agent)
+        assert str(agent.bundles()) not in agent.output("t")
+        assert network_of(str(first_process(agent, "t"))) == network_of("self")
+
+
+def lxc_sockets(agent: LxcAgent) -> str:
+    words = ["nsenter", f"--net={agent.bundles().parent / 'net/monitors'}", "cat", "/proc/net/unix"]
+    return subprocess.run(words, check=True, capture_output=True, text=True, timeout=30).stdout
+
+
+def network_of(pid: str) -> Path:
+    return Path(f"/proc/{pid}/ns/net").readlink()

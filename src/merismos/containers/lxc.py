@@ -20,6 +20,7 @@ from typing import NamedTuple
 from merismos.adapters.linux.cgroups import Cgroups, read_text, remove_tree, tree_of, write_file
 from merismos.containers.images.rootfs import Provision
 from merismos.containers.images.store import ImageStore
+from merismos.containers.lxc_networks import MonitorNetwork
 from merismos.containers.networks import ContainerNetworks
 from merismos.containers.oci import OciRuntime, open_below
 from merismos.containers.sandbox import find_user
@@ -62,6 +63,7 @@ class LxcRuntime(OciRuntime):
         super().__init__((), directory, store, provision, networks)
         self._program = program
         self._logs = directory / "logs"
+        self._monitors = MonitorNetwork(directory / "net")
         self._hierarchy = limits.hierarchy
         self._devices = limits.devices
         self._cgroups = limits.cgroups
@@ -89,7 +91,9 @@ class LxcRuntime(OciRuntime):
         extra = [word for variable in effect.environment for word in ("--set-var", variable)]
         program = str(Path(self._program).with_name("lxc-attach"))
         where = ["-P", str(self._bundles), "-n", effect.inside]
-        command = [program, *where, "--clear-env", *extra, "--uid", uid, "--gid", gid, "--", *words]
+        command = self._monitors.enter(
+            [program, *where, "--clear-env", *extra, "--uid", uid, "--gid", gid, "--", *words]
+        )
         if is_terminal:
             command = ["/bin/sh", "-c", _GIVE_TERMINAL, *command]
         effect.arguments = command
@@ -122,14 +126,19 @@ class LxcRuntime(OciRuntime):
         for log in list(self._logs.iterdir()):
             if log.name not in kept:
                 log.unlink(missing_ok=True)
-        if not kept:
+
+    def rest(self) -> None:
+        """Let go of what all containers share, where there is none."""
+        if self._bundles.is_dir() and not any(self._bundles.iterdir()):
             self._remove_locks()
+            self._monitors.close()
 
     def _command(self, effect: effects.LaunchContainer, bundle: Path) -> list[str]:
         log = self._logs / effect.container_id
         log.unlink(missing_ok=True)
         named = ["-n", effect.container_id, "-P", str(bundle.parent), "-o", str(log), "-l", "DEBUG"]
-        return [self._program, "-F", "--close-all-fds", *named, "--", *effect.arguments]
+        command = [self._program, "-F", "--close-all-fds", *named, "--", *effect.arguments]
+        return self._monitors.enter(command)
 
     def _layers_of(self, plan: RootPlan) -> list[Path]:
         if not plan.rootfs:
@@ -153,6 +162,7 @@ class LxcRuntime(OciRuntime):
             raise PermissionError(
                 "LXC gives capabilities to root only: leave effective_capabilities out, or run as root"
             )
+        self._monitors.open()
         _make_directory(place.rootfs, plan.working_dir)
         seccomp = bundle / "seccomp"
         seccomp.write_text(build_seccomp(plan), encoding="utf-8")
@@ -166,7 +176,7 @@ class LxcRuntime(OciRuntime):
             seccomp=str(seccomp),
             devices=self._devices,
             join=self._memory_of(effect),
-            network=place.network,
+            network=place.network or str(self._monitors.machine),
         )
         (bundle / "config").write_text(build_config(plan, user, environment, about), encoding="utf-8")
         inside = f"{user.uid}\n{user.gid}\n{plan.working_dir}"

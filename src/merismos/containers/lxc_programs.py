@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-PROGRAMS = ("lxc-start", "lxc-attach")
+PROGRAMS = ("lxc-start", "lxc-attach", "nsenter")
 LXC_PATH = "/var/lib/lxc"
 
 
@@ -23,7 +23,7 @@ def find_lxc(which: Callable[[str], str | None] = shutil.which) -> str | None:
 def obstacle_of_lxc(which: Callable[[str], str | None] = shutil.which) -> str | None:
     """Return why an agent can't run containers of LXC here, None where it can."""
     if find_lxc(which) is None:
-        return f"there is no {' or no '.join(one for one in PROGRAMS if which(one) is None)}; on Debian: apt-get install lxc"
+        return f"there is no {' or no '.join(one for one in PROGRAMS if which(one) is None)}; on Debian: apt-get install lxc util-linux"
     if os.geteuid() != 0:
         return "it needs root, for mounts and namespaces; start the agent as root"
     return None

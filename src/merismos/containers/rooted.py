@@ -70,8 +70,7 @@ class RootedContainers:
         self._unwanted |= dict.fromkeys(self._making)
         await asyncio.gather(*self._making.values())
         await self._runtime.cleaned()
-        if end:
-            await asyncio.to_thread(self._runtime.end)
+        await asyncio.to_thread(self._runtime.end if end else self._runtime.rest)
 
     async def _make(self, effect: effects.LaunchContainer) -> None:
         container_id = effect.container_id

@@ -33,6 +33,7 @@ class Runtimes:
             runtime.sweep(running)
         if self._lxc is not None:
             self._lxc.keep_logs([one.container_id for one in held])
+            self._lxc.rest()
         for one in held:
             if one.status is not None:
                 one.status = self.status_of(one.container_id, one.status)
@@ -43,6 +44,12 @@ class Runtimes:
             runtime.sweep(())
         if self._lxc is not None:
             self._lxc.keep_logs(())
+        self.rest()
+
+    def rest(self) -> None:
+        """Nobody runs anything here for now."""
+        if self._lxc is not None:
+            self._lxc.rest()
 
     async def settle(self, effect: effects.LaunchContainer) -> None:
         """Wait until nothing is left of an earlier container of this id.

@@ -9,7 +9,10 @@ from merismos.containers.lxc_programs import names_of_roots, obstacle_of_lxc
 
 
 def test_what_is_missing_of_lxc_is_named_with_how_to_get_it() -> None:
-    assert obstacle_of_lxc(lambda _: None) == "there is no lxc-start or no lxc-attach; on Debian: apt-get install lxc"
+    assert (
+        obstacle_of_lxc(lambda _: None)
+        == "there is no lxc-start or no lxc-attach or no nsenter; on Debian: apt-get install lxc util-linux"
+    )
     found = check_lxc("there is none")
     assert (found["state"], found["finding"]) == ("ok", "an agent can't run containers of LXC here: there is none")
 

@@ -29,16 +29,20 @@ def config(
     **fields: Any,  # noqa: ANN401 - fields of RootPlan
 ) -> list[str]:
     about = LxcPlace(
-        **{"container_id": "c1", "rootfs": "/r", "hostname": "h", "seccomp": "/b/seccomp", **(place or {})}
+        **{
+            "container_id": "c1",
+            "rootfs": "/r",
+            "hostname": "h",
+            "network": "/n",
+            "seccomp": "/b/seccomp",
+            **(place or {}),
+        }
     )
     return build_config(plan(**fields), user or ContainerUser(), environment, about).splitlines()
 
 
-def test_a_container_has_the_machine_s_network_unless_it_has_one_of_its_own() -> None:
-    assert 'lxc.net.0.type = "none"' in config()
-    joined = config(place={"network": "/run/n"})
-    assert 'lxc.namespace.share.net = "/run/n"' in joined
-    assert not [line for line in joined if line.startswith("lxc.net.")]
+def test_a_container_joins_its_network() -> None:
+    assert 'lxc.namespace.share.net = "/run/n"' in config(place={"network": "/run/n"})
 
 
 def test_values_are_taken_as_they_are_and_line_breaks_are_refused() -> None:

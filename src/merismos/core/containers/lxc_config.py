@@ -38,19 +38,19 @@ class LxcPlace(msgspec.Struct, frozen=True):
 
     Shapes: `files` are those targets of `mounts` that are no directories, `optional` those that a root without a place for them goes without.
     `devices` is the prefix of LXC's settings of devices, empty where the machine can't limit them; `join` is a file of a cgroup that
-    the first process is moved to, empty for none; `network` is the path of a network namespace, empty for the agent's.
+    the first process is moved to, empty for none; `network` is the path of a network namespace.
     """
 
     container_id: str
     rootfs: str
     hostname: str
+    network: str
     mounts: tuple[BoundMount, ...] = ()
     files: frozenset[str] = frozenset()
     optional: frozenset[str] = frozenset()
     seccomp: str = ""
     devices: str = ""
     join: str = ""
-    network: str = ""
 
 
 def build_config(plan: RootPlan, user: ContainerUser, environment: Sequence[str], place: LxcPlace) -> str:
@@ -61,7 +61,7 @@ def build_config(plan: RootPlan, user: ContainerUser, environment: Sequence[str]
     lines = [
         _line("rootfs.path", f"dir:{place.rootfs}"),
         _line("uts.name", plan.hostname or place.hostname),
-        _line("namespace.share.net", place.network) if place.network else _line("net.0.type", "none"),
+        _line("namespace.share.net", place.network),
         _line("console.path", "none"),
         _line("tty.max", "0"),
         _line("pty.max", "1024"),
