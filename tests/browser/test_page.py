@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -58,15 +61,19 @@ def test_a_task_is_seen_to_arrive_run_and_end(visit: Visit, cluster: Cluster) ->
     visit(test)
 
 
-def test_a_tasks_output_and_states_are_shown_as_they_come(visit: Visit, cluster: Cluster) -> None:
+def test_a_tasks_output_and_states_are_shown_as_they_come(visit: Visit, cluster: Cluster, tmp_path: Path) -> None:
+    gate = tmp_path / "gate"
+    os.mkfifo(gate)
+
     async def test(page: Page) -> None:
         await page.open(url(cluster))
-        line = "echo to-out; echo to-err >&2; sleep 1; echo later; exit 7"
+        line = f"echo to-out; echo to-err >&2; cat {shlex.quote(str(gate))}; echo later; exit 7"
         with running(cluster, "--name", "short", "--", line):
             await page.wait(f"!!{row('short')}")
             await page.run(f"{row('short')}.click()")
             await page.wait("document.getElementById('detail').open")
             await page.wait("document.querySelector('pre.log').textContent === 'to-out\\n'")
+            gate.write_text("")  # opens once the task reads, which then goes on
             await page.wait("document.querySelector('pre.log').textContent === 'to-out\\nlater\\n'")
             await page.wait("document.querySelector('.story').innerText.includes('Command exited with status 7')")
         await page.run("document.querySelectorAll('[role=tab]')[1].click()")
