@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -64,9 +65,16 @@ class CgroupAgent:
         return (self.folder(task_id, controller) / (v1 if VERSION == 1 else v2)).read_text().strip()
 
     def read_all(self, controller: str, v1: str, v2: str) -> list[str]:
-        """Return what a file says for each container."""
+        """Return what a file says for each container; one whose cgroup goes meanwhile says nothing."""
         above = HIERARCHY / controller if VERSION == 1 else HIERARCHY
-        return [path.read_text().strip() for path in (above / self.root).glob(f"*/{v1 if VERSION == 1 else v2}")]
+        found = []
+        for path in (above / self.root).glob(f"*/{v1 if VERSION == 1 else v2}"):
+            try:
+                found.append(path.read_text().strip())
+            except OSError as error:
+                if error.errno not in {errno.ENODEV, errno.ENOENT}:
+                    raise
+        return found
 
 
 def amounts(cpus: float, mem: float) -> list[dict[str, object]]:
