@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from linux.cgroup_agent import HIERARCHY, VERSION, CgroupAgent, amounts, cgroup_agent, eventually, why_not
+from linux.cgroup_agent import CgroupAgent, amounts, cgroup_agent, eventually, why_not
 from merismos.protocol import link
 from process.link_master import FRAMEWORK, task
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 FLAGS = "cgroups/cpu,cgroups/mem"
-MEMORY = "memory.limit_in_bytes" if VERSION == 1 else "memory.max"
 REASON = "REASON_CONTAINER_LIMITATION_MEMORY"
 OWN = {"type": "MESOS", "linux_info": {"share_cgroups": False}}
 MB = 1 << 20
@@ -35,8 +34,7 @@ def holding(megabytes: int, then: str) -> str:
 
 def limits(agent: CgroupAgent) -> list[int]:
     """Return the limits of memory of all cgroups of containers, in MB."""
-    above = HIERARCHY / "memory" if VERSION == 1 else HIERARCHY
-    return sorted(int(file.read_text()) // MB for file in (above / agent.root).glob(f"*/{MEMORY}"))
+    return sorted(int(limit) // MB for limit in agent.read_all("memory", "memory.limit_in_bytes", "memory.max"))
 
 
 def test_tasks_of_a_group_have_together_what_they_ask_for_and_end_together_when_it_is_used_up(tmp_path: Path) -> None:
