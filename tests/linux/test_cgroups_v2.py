@@ -23,7 +23,7 @@ def test_every_isolator_of_version_2_stops_what_goes_too_far(tmp_path: Path) -> 
         pytest.skip(f"there is no {KERNEL}: apt-get install user-mode-linux")
     done = subprocess.run(
         [
-            KERNEL, "mem=1G", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", f"init={INIT}",
+            KERNEL, "mem=768M", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro", f"init={INIT}",
             "con=null", "con0=fd:0,fd:1", f"umid={tmp_path.name}", f"uml_dir={tmp_path}/",
             "--", str(ROOT), sys.executable,
         ],
