@@ -118,7 +118,7 @@ def make_images(folder: Path) -> Path:
         "Env": ["PATH=/bin"],
         "Entrypoint": ["echo", "entry"],
         "Cmd": ["cmd"],
-        "WorkingDir": "/work/there",
+        "WorkingDir": "/srv/there",
         "User": "web",
     }
     BuiltImage(layer, config=served).save(images / "server.tar", "server:latest")

@@ -51,7 +51,7 @@ async def test_a_container_nested_in_a_task_of_an_image_has_an_image_of_its_own(
         nested = agent.sandbox("t") / "containers/n"
         said = (nested / "stdout").read_text().split()
         assert "only-in-the-task" not in said
-        assert said[-3:] == ["/work/there", "1234", "/mnt/mesos/sandbox"], "the image says where and as whom"
+        assert said[-3:] == ["/srv/there", "1234", "/mnt/mesos/sandbox"], "the image says where and as whom"
         assert (agent.sandbox("t") / "shared/it").read_text() == "from the nested\n"
         bare = operator.nested("bare")
         assert (await operator.call("LAUNCH_NESTED_CONTAINER", bare, command={"shell": False}, container=image()))[

@@ -61,7 +61,7 @@ async def test_an_image_says_what_to_run_where_and_as_whom(tmp_path: Path) -> No
         agent.run("entry", {"shell": False}, image="server")
         agent.run("arguments", {"shell": False, "arguments": ["mine"]}, image="server")
         who = await agent.output_of("who", "id -u; id -g; id -G; pwd; touch /mnt/mesos/sandbox/mine", image="server")
-        assert who.split() == ["1234", "1234", "1234", "77", "/work/there"]
+        assert who.split() == ["1234", "1234", "1234", "77", "/srv/there"]
         assert (agent.sandbox("who") / "mine").stat().st_uid == 1234
         user = await agent.output_of("user", {"value": "id -u", "user": "nobody"}, image="server")
         assert user.split() == ["1234"], "an agent with --no-switch_user doesn't hear what a command says"

@@ -166,7 +166,7 @@ async def test_images_are_lxcs_where_it_is_named_first(tmp_path: Path) -> None:
         assert (await agent.end_of("entry"))["state"] == "TASK_FINISHED"
         assert agent.output("entry") == "entry cmd\n"
         who = await agent.output_of("who", "id -u; id -G; pwd; echo $container", container=image)
-        assert who.split() == ["1234", "1234", "77", "/work/there", "lxc"]
+        assert who.split() == ["1234", "1234", "77", "/srv/there", "lxc"]
         agent.master.run(task("native", "exit 3"))
         assert (await agent.end_of("native"))["message"] == "Command exited with status 3"
         await agent.until_clean()
