@@ -34,30 +34,16 @@ def why_not() -> str:
     return ""
 
 
-class ImageAgent:
-    """An agent, its work directory and its store."""
+class RootedAgent:
+    """An agent whose tasks have a root of their own, and what they wrote."""
 
-    def __init__(self, agent: AgentUnderTest, folder: Path) -> None:
+    def __init__(self, agent: AgentUnderTest) -> None:
         self.agent = agent
         self.master = agent.master
         self.work_dir = agent.work_dir
-        self.store = folder / "store"
 
-    def run(
-        self,
-        task_id: str,
-        command: object,
-        *,
-        image: str = NAME,
-        more: Sequence[dict[str, Any]] = (),
-        **fields: Any,  # noqa: ANN401 - fields of TaskInfo
-    ) -> None:
-        container = {"type": "MESOS", "mesos": {"image": of_docker(image)}, **fields.pop("container", {})}
-        resources = [
-            {"name": name, "type": "SCALAR", "scalar": {"value": value}}
-            for name, value in (("cpus", 0.1), ("mem", MEM_MB))
-        ]
-        self.master.run(task(task_id, command, container=container, resources=[*resources, *more], **fields))
+    def run(self, task_id: str, command: object, **fields: Any) -> None:  # noqa: ANN401 - fields of TaskInfo
+        raise NotImplementedError
 
     async def end_of(self, task_id: str) -> dict[str, Any]:
         return await self.master.end_of(task_id)
@@ -75,6 +61,30 @@ class ImageAgent:
     def output(self, task_id: str) -> str:
         files = (self.sandbox(task_id) / "stdout", self.sandbox(task_id) / "stderr")
         return "".join(file.read_text() for file in files if file.exists())
+
+
+class ImageAgent(RootedAgent):
+    """An agent with images, and its store."""
+
+    def __init__(self, agent: AgentUnderTest, folder: Path) -> None:
+        super().__init__(agent)
+        self.store = folder / "store"
+
+    def run(
+        self,
+        task_id: str,
+        command: object,
+        *,
+        image: str = NAME,
+        more: Sequence[dict[str, Any]] = (),
+        **fields: Any,  # noqa: ANN401 - fields of TaskInfo
+    ) -> None:
+        container = {"type": "MESOS", "mesos": {"image": of_docker(image)}, **fields.pop("container", {})}
+        resources = [
+            {"name": name, "type": "SCALAR", "scalar": {"value": value}}
+            for name, value in (("cpus", 0.1), ("mem", MEM_MB))
+        ]
+        self.master.run(task(task_id, command, container=container, resources=[*resources, *more], **fields))
 
     def bundles(self) -> list[str]:
         return sorted(path.name for path in (self.work_dir / "meta/oci/bundles").iterdir())

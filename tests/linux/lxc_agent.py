@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from linux.cgroup_agent import amounts, left_of, new_root
-from linux.image_agent import eventually
+from linux.image_agent import RootedAgent, eventually
 from linux.image_builder import BUSYBOX
 from merismos.adapters.linux.mounts import mounts_below
 from merismos.containers.lxc_programs import obstacle_of_lxc
@@ -62,13 +62,11 @@ def make_rootfs(folder: Path) -> Path:
     return folder
 
 
-class LxcAgent:
+class LxcAgent(RootedAgent):
     """An agent, and the cgroup root of its containers, empty where it makes none."""
 
     def __init__(self, agent: AgentUnderTest, folder: Path, root: str) -> None:
-        self.agent = agent
-        self.master = agent.master
-        self.work_dir = agent.work_dir
+        super().__init__(agent)
         self.path = folder / "lxc"
         self.root = root
 
@@ -76,23 +74,6 @@ class LxcAgent:
         image = {"type": "APPC", "appc": {"name": rootfs}}
         container = {"type": "MESOS", "mesos": {"image": image}, **fields.pop("container", {})}
         self.master.run(task(task_id, command, container=container, resources=amounts(0.1, mem), **fields))
-
-    async def end_of(self, task_id: str) -> dict[str, Any]:
-        return await self.master.end_of(task_id)
-
-    async def output_of(self, task_id: str, command: object, **fields: Any) -> str:  # noqa: ANN401 - fields of TaskInfo
-        """Run a task to its good end; return what it wrote."""
-        self.run(task_id, command, **fields)
-        status = await self.end_of(task_id)
-        assert status["state"] == "TASK_FINISHED", (status["message"], self.output(task_id), self.agent.said())
-        return self.output(task_id)
-
-    def sandbox(self, task_id: str) -> Path:
-        return self.work_dir / f"slaves/S0/frameworks/F/executors/{task_id}/runs/latest"
-
-    def output(self, task_id: str) -> str:
-        files = (self.sandbox(task_id) / "stdout", self.sandbox(task_id) / "stderr")
-        return "".join(file.read_text() for file in files if file.exists())
 
     def container(self, task_id: str) -> str:
         name: str = self.master.statuses(task_id)[0]["container_status"]["container_id"]["value"]

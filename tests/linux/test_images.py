@@ -21,7 +21,7 @@ from merismos.adapters.linux.mounts import mount_memory
 from merismos.containers.supervisor import read_procs
 from merismos.protocol import link
 from process.link_master import FRAMEWORK, LinkMaster, task
-from process.test_container_calls import Operator, sized, typed
+from process.test_container_calls import Operator, try_a_terminal, typed
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 
@@ -393,24 +393,14 @@ async def test_a_session_with_a_task_of_an_image_is_inside_of_its_container(tmp_
         await eventually(lambda: "ready" in agent.output("t"))
         container_id = agent.master.statuses("t")[-1]["container_status"]["container_id"]["value"]
         operator = Operator(agent.agent, session, container_id)
-        kind, piped, terminal = "LAUNCH_NESTED_CONTAINER_SESSION", operator.nested("piped"), operator.nested("terminal")
+        kind, piped = "LAUNCH_NESTED_CONTAINER_SESSION", operator.nested("piped")
         command = {"value": "ls /tmp; cat; echo image=$FROM_IMAGE; exit 4"}
         async with operator.stream(kind, piped, command=command) as output:
             await output.until(b"here\n")
             assert await operator.feed(piped, typed(b"from us\n"), typed(b"")) == (200, "")
             assert (await output.end())["STDOUT"] == b"here\nfrom us\nimage=1\n"
         assert await operator.status_of(piped) == 4 << 8
-        container = {"type": "MESOS", "tty_info": sized(30, 100)}
-        fields = {
-            "command": {"value": "test -t 0 && echo a terminal; read line; echo got $line; exit 3"},
-            "container": container,
-        }
-        async with operator.stream(kind, terminal, **fields) as output:
-            await output.until(b"a terminal\r\n")
-            assert (await operator.feed(terminal, typed(b"a key\n")))[0] == 200
-            await output.until(b"got a key\r\n")
-            await output.end()
-        assert await operator.status_of(terminal) == 3 << 8
+        await try_a_terminal(operator)
         agent.master.send(kill_of("t", grace_s=600.0))
         await agent.end_of("t")
 

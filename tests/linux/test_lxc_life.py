@@ -17,7 +17,7 @@ from linux.lxc_agent import LxcAgent, lxc_agent, why_not
 from merismos.adapters.linux.mounts import mount_memory
 from merismos.containers.supervisor import read_procs
 from merismos.protocol import link
-from process.test_container_calls import Operator, sized, typed
+from process.test_container_calls import Operator, try_a_terminal, typed
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(120)]
 BOMB = "bomb() { bomb & while true; do setsid sleep 600 & done; }; bomb 2>/dev/null & exec sleep 600"
@@ -225,7 +225,7 @@ async def test_a_session_with_a_task_is_inside_of_its_container(tmp_path: Path) 
         agent.run("t", {"value": "touch /tmp/here; echo ready; exec sleep 600", "user": "nobody"})
         await eventually(lambda: "ready" in agent.output("t"))
         operator = Operator(agent.agent, session, agent.container("t"))
-        kind, piped, terminal = "LAUNCH_NESTED_CONTAINER_SESSION", operator.nested("piped"), operator.nested("terminal")
+        kind, piped = "LAUNCH_NESTED_CONTAINER_SESSION", operator.nested("piped")
         command = {"value": "ls /tmp; id -u; cat; echo sandbox=$MESOS_SANDBOX; pwd; exit 4"}
         async with operator.stream(kind, piped, command=command) as output:
             await output.until(b"here\n")
@@ -233,17 +233,7 @@ async def test_a_session_with_a_task_is_inside_of_its_container(tmp_path: Path) 
             written = (await output.end())["STDOUT"]
         assert written == b"here\n65534\nfrom us\nsandbox=/mnt/mesos/sandbox\n/mnt/mesos/sandbox\n"
         assert await operator.status_of(piped) == 4 << 8
-        container = {"type": "MESOS", "tty_info": sized(30, 100)}
-        fields = {
-            "command": {"value": "test -t 0 && echo a terminal; read line; echo got $line; exit 3"},
-            "container": container,
-        }
-        async with operator.stream(kind, terminal, **fields) as output:
-            await output.until(b"a terminal\r\n")
-            assert (await operator.feed(terminal, typed(b"a key\n")))[0] == 200
-            await output.until(b"got a key\r\n")
-            await output.end()
-        assert await operator.status_of(terminal) == 3 << 8
+        await try_a_terminal(operator)
         nested = operator.nested("nested")
         assert (await operator.call("LAUNCH_NESTED_CONTAINER", nested, command={"value": "ls /tmp/here && exit 2"}))[
             0

@@ -108,6 +108,21 @@ def sized(rows: int, columns: int) -> dict[str, Any]:
     return {"window_size": {"rows": rows, "columns": columns}}
 
 
+async def try_a_terminal(operator: Operator) -> None:
+    """Have a session with a terminal in the operator's container: keys arrive, and its exit status is told."""
+    session = operator.nested("terminal")
+    fields = {
+        "command": {"value": "test -t 0 && echo a terminal; read line; echo got $line; exit 3"},
+        "container": {"type": "MESOS", "tty_info": sized(30, 100)},
+    }
+    async with operator.stream("LAUNCH_NESTED_CONTAINER_SESSION", session, **fields) as output:
+        await output.until(b"a terminal\r\n")
+        assert (await operator.feed(session, typed(b"a key\n")))[0] == 200
+        await output.until(b"got a key\r\n")
+        await output.end()
+    assert await operator.status_of(session) == 3 << 8
+
+
 def with_operator(work_dir: Path, scenario: Callable[[Operator], Awaitable[None]]) -> None:
     async def run() -> None:
         async with link_master() as master, aiohttp.ClientSession() as session:
