@@ -236,6 +236,8 @@ class DockerContainerizer:
         self._post(events.ContainerLaunchFailed(container.container_id, why))
 
     def _follow(self, container: _Container) -> None:
+        if not container.directory:
+            return  # somebody else made it under a name of ours: it has no sandbox
         records = self._setup.records
         container.followers = [
             LogFollower(self._engine, container.name, stream, container.directory, records) for stream in STREAMS

@@ -344,6 +344,24 @@ def test_what_an_earlier_agent_left_is_told_and_a_name_that_is_taken_is_its_cont
     asyncio.run(scenario())
 
 
+def test_output_of_a_container_that_names_no_sandbox_is_asked_of_nobody_and_written_nowhere(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        answers = {
+            "GET /containers/json": say([{"State": "running", "Labels": LABELS}]),
+            "GET /containers/mesos-c/json": say(inspected()),
+            "POST /containers/mesos-c/exec": say({"Id": "e"}),
+            "GET /exec/e/json": say({"ExitCode": 0}),
+        }
+        async with agent_with(answers, records=tmp_path) as (agent, engine):
+            await agent.next(events.DockerRecovered)
+            check = effects.LaunchContainer("run", "/", [], "", [], None, docker=DockerExec("c", {"Cmd": ["true"]}))
+            agent.docker.launch(check)
+            await agent.next(events.ContainerExited)
+            assert not engine.heard("GET /containers/mesos-c/logs")
+
+    asyncio.run(scenario())
+
+
 def test_a_container_that_was_only_created_is_removed_where_nobody_wants_it() -> None:
     async def scenario() -> None:
         answers = {
